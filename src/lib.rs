@@ -1,0 +1,1 @@
+//! Keeps an Exact Online token chain alive.

@@ -1,0 +1,132 @@
+//! When to try the same refresh token again after an outcome that left open whether it was spent.
+//!
+//! What is known (public reports contradict each other): Exact may go on taking the old token for 600 s after it was spent, or until the new one
+//! is used, or not at all; and no token is granted within 570 s of the last grant. If the lost reply was a grant made at time `x`, then only a
+//! request between `x + 570` and `x + 600` is sure to be within both. `x` lies between the opening of the attempt and the moment at which it
+//! became unclear, so a request at `t` covers every `x` in `t − 600 ..= t − 570`, and a few requests cover all of them. These are the *aims*.
+//! A back-off that doubles hits that window almost never.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::credential::Fingerprint;
+use super::ledger::{Ledger, OpenAttempt, UNGRANTED_AN_HOUR};
+
+/// The first retry after an unclear outcome that its own process recorded. A process that died is waited for by its quarantine instead.
+pub const FIRST_RETRY: SignedDuration = SignedDuration::from_secs(30);
+/// Without anything better to aim at.
+pub const PERIOD: SignedDuration = SignedDuration::from_secs(600);
+
+/// If the time of the lost grant is known this well, one aim in the middle of its window covers it.
+const ONE_AIM_COVERS: SignedDuration = SignedDuration::from_secs(14);
+const SINGLE_AIM: SignedDuration = SignedDuration::from_secs(585);
+/// Otherwise the first aim is just inside the end of the earliest window …
+const FIRST_AIM: SignedDuration = SignedDuration::from_secs(599);
+/// … and the next follow before the 30 s that each covers are over.
+const AIM_STEP: SignedDuration = SignedDuration::from_secs(29);
+/// A request this soon after another covers nothing new.
+const SAME_REQUEST: SignedDuration = SignedDuration::from_secs(14);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// The times at which a request covers the whole of what may have become of `attempt`; at least one, at most five.
+pub fn aims(attempt: &OpenAttempt) -> impl Iterator<Item = Timestamp> + use<> {
+    let opened = attempt.opened;
+    let unknown = attempt.spent_by().duration_since(opened).clamp(SignedDuration::ZERO, SignedDuration::from_secs(140));
+    let (first, count) = if unknown <= ONE_AIM_COVERS {
+        (SINGLE_AIM, 1)
+    } else {
+        let further = (unknown - AIM_STEP).max(SignedDuration::ZERO).as_secs();
+        (FIRST_AIM, 1 + further.div_euclid(29) + i64::from(further % 29 > 0))
+    };
+    (0..count).map(move |step| opened + first + SignedDuration::from_secs(29 * step))
+}
+
+/// After this no aim of `attempt` is left.
+#[must_use]
+pub fn last_aim(attempt: &OpenAttempt) -> Timestamp {
+    aims(attempt).max().unwrap_or(attempt.opened) + SAME_REQUEST
+}
+
+/// When the token is tried next; None if no attempt with it is open. A time in the past means now.
+///
+/// The first retry and the aims of the first attempt of a series are never given up for anything; later ones keep the pace that leaves one
+/// request for each 10 minutes of the hour, so that an outage of hours does not use up the budget in its first minutes.
+#[must_use]
+pub fn next(ledger: &Ledger, fingerprint: Fingerprint) -> Option<Timestamp> {
+    let mine = || ledger.open.iter().filter(move |attempt| attempt.fingerprint == fingerprint);
+    let first = mine().next()?;
+    let latest = mine().last()?;
+    let last_request = ledger.ungranted.last().copied().unwrap_or(latest.opened).max(latest.opened);
+    let ahead = move |at: &Timestamp| *at > last_request + SAME_REQUEST;
+
+    let first_retry = first.unclear_since.map_or(first.quarantine_until, |since| since + FIRST_RETRY);
+    let urgent = std::iter::once(first_retry).chain(aims(first)).filter(ahead).min();
+    let steady = mine().skip(1).take(1).chain(std::iter::once(latest)).flat_map(aims).filter(ahead).min();
+    let steady = steady.unwrap_or(last_request + PERIOD).min(last_request + PERIOD).max(pace(ledger, last_request));
+    Some(urgent.map_or(steady, |urgent| urgent.min(steady)))
+}
+
+/// The earliest time at which one more request still leaves one for each following 10 minutes, until the oldest request leaves the hour.
+fn pace(ledger: &Ledger, last_request: Timestamp) -> Timestamp {
+    let hour: Vec<_> = ledger.ungranted.iter().filter(|at| **at > last_request - HOUR).collect();
+    let (Some(oldest), used) = (hour.first(), hour.len()) else { return last_request };
+    let spare = i64::try_from(UNGRANTED_AN_HOUR.saturating_sub(used + 1)).unwrap_or(0);
+    // With `spare` requests left after this one, at most `spare + 1` periods may still lie ahead.
+    **oldest + HOUR - SignedDuration::from_secs(PERIOD.as_secs() * (spare + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::{AttemptId, LockId};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn attempt(opened: i64, unclear: Option<i64>) -> OpenAttempt {
+        OpenAttempt {
+            id: AttemptId(format!("attempt-{opened}")),
+            fingerprint: Fingerprint([7; 16]),
+            opened: at(opened),
+            quarantine_until: at(opened + 140),
+            unclear_since: unclear.map(at),
+        }
+    }
+
+    #[test]
+    fn the_aims_cover_every_moment_at_which_the_lost_grant_may_have_been_made() {
+        for unclear in (0..=140).map(Some).chain([None]) {
+            let attempt = attempt(0, unclear);
+            let aims: Vec<_> = aims(&attempt).collect();
+            let mut moment = attempt.opened;
+            while moment <= attempt.spent_by() {
+                let covered = aims.iter().any(|aim| (570..=600).contains(&aim.duration_since(moment).as_secs()));
+                assert!(covered, "a grant made {moment} is in no window of {aims:?}");
+                moment += SignedDuration::from_secs(1);
+            }
+            assert!(aims.len() <= 5);
+        }
+    }
+
+    /// An outage in which every request fails at once: what is sent in the first two hours.
+    #[test]
+    fn an_outage_keeps_the_pace() {
+        let mut ledger = Ledger::begin(LockId("l".into()), "w");
+        let mut sent = Vec::new();
+        let mut now = at(0);
+        while now < at(7200) {
+            let next = next(&ledger, Fingerprint([7; 16])).unwrap_or(now);
+            let full = crate::token::ledger::UNGRANTED_AN_HOUR;
+            if next <= now && ledger.ungranted_in_hour(now) < full {
+                sent.push(now.duration_since(at(0)).as_secs());
+                let id = AttemptId(format!("{}", sent.len()));
+                ledger.announce(id, Fingerprint([7; 16]), now);
+                ledger.open.last_mut().unwrap().unclear_since = Some(now);
+            }
+            now += SignedDuration::from_secs(1);
+        }
+        assert_eq!(&sent[..4], &[0, 30, 585, 615], "the first retry and the aims come first");
+        let longest_silence = sent.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+        assert!(longest_silence <= 660, "an outage of any length is noticed to be over within 11 minutes: {sent:?}");
+    }
+}

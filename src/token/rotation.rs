@@ -1,0 +1,205 @@
+//! What a grant, a consent, a found version or a lost ledger makes of the ledger.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::credential::{AttemptId, Credential, VersionId};
+use super::ledger::{Backoff, BackoffCause, Ledger, MAX_CANDIDATES, Pointer, QUARANTINE, Today};
+use super::reply::Refusal;
+use super::schedule::{CLOCK_TOLERANCE, REFUSED_AGAIN_AFTER, clock_is_behind};
+
+/// What the head was when a request was sent: a grant becomes the head only where it still is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentFrom {
+    /// The epoch.
+    pub epoch: u64,
+    /// The head.
+    pub head: VersionId,
+}
+
+/// Where a saved grant ended up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Landed {
+    /// It is the version that counts.
+    Head,
+    /// Something else became the head meanwhile; the grant is kept to fall back to.
+    Candidate,
+}
+
+/// How often refusals of one token have to be seen before they are believed.
+pub const REFUSALS_BELIEVED: u32 = 2;
+
+impl Ledger {
+    /// The grant of `attempt` is stored under `pointer`. It becomes the head if epoch and head are still those it was sent from.
+    pub fn grant_saved(&mut self, attempt: &AttemptId, pointer: Pointer, sent_from: &SentFrom) -> Landed {
+        if let Some(closed) = self.close(attempt) {
+            self.return_budget(closed.opened, true);
+        }
+        let head = self.head.as_ref();
+        if head.is_some_and(|head| head.version == pointer.version) {
+            return Landed::Head;
+        }
+        if self.epoch == sent_from.epoch && head.is_some_and(|head| head.version == sent_from.head) {
+            self.move_head(pointer);
+            Landed::Head
+        } else {
+            self.add_candidate(pointer);
+            Landed::Candidate
+        }
+    }
+
+    /// A reply carried a refresh token in an odd way: it is stored under `pointer`, and the attempt stays open.
+    pub fn odd_grant_saved(&mut self, pointer: Pointer) {
+        self.add_candidate(pointer);
+    }
+
+    /// A version that an open attempt brought was found in the vault. It becomes the head if the attempt was sent from the head's token and
+    /// brought an access token, else a candidate.
+    pub fn adopt(&mut self, attempt: &AttemptId, version: VersionId, credential: &Credential) -> Landed {
+        let pointer = Pointer::to(version, credential);
+        let sent_from_head = self
+            .open
+            .iter()
+            .find(|open| open.id == *attempt)
+            .is_some_and(|open| self.head.as_ref().is_some_and(|head| head.fingerprint == open.fingerprint && head.epoch == pointer.epoch));
+        if credential.access.is_none() {
+            self.add_candidate(pointer);
+            return Landed::Candidate;
+        }
+        if let Some(closed) = self.close(attempt) {
+            self.return_budget(closed.opened, true);
+        }
+        if sent_from_head {
+            self.move_head(pointer);
+            Landed::Head
+        } else {
+            self.add_candidate(pointer);
+            Landed::Candidate
+        }
+    }
+
+    /// A consent or an import: a new epoch with this head. The old head stays as a candidate.
+    pub fn new_epoch(&mut self, pointer: Pointer) {
+        self.epoch = pointer.epoch;
+        let old = self.head.clone();
+        self.move_head(pointer);
+        self.open.clear();
+        if let Some(old) = old {
+            self.add_candidate(old);
+        }
+    }
+
+    /// The head is re-saved, unchanged, under another version (the first write of an identity proves its right to).
+    pub fn resaved(&mut self, version: VersionId, writer: &str) {
+        if let Some(head) = &mut self.head {
+            head.version = version;
+        }
+        writer.clone_into(&mut self.writer);
+    }
+
+    /// The head was refused for good: the first candidate of the same user that was not takes its place, and it takes the candidate's. False if
+    /// there is none: then only a person can help.
+    pub fn promote_candidate(&mut self) -> bool {
+        let Some(head) = self.head.clone() else { return false };
+        let refused =
+            |pointer: &Pointer| self.refusals.iter().any(|refused| refused.fingerprint == pointer.fingerprint && refused.count >= REFUSALS_BELIEVED);
+        let Some(at) = self.candidates.iter().position(|candidate| candidate.same_user(&head) && !refused(candidate)) else { return false };
+        self.head = Some(std::mem::replace(&mut self.candidates[at], head));
+        true
+    }
+
+    /// Whether the refusals of the head's token are to be believed.
+    #[must_use]
+    pub fn head_refused(&self) -> Option<Refusal> {
+        let head = self.head.as_ref()?;
+        let refused = self.refusals.iter().find(|refused| refused.fingerprint == head.fingerprint)?;
+        (refused.count >= REFUSALS_BELIEVED).then_some(refused.refusal)
+    }
+
+    /// The ledger is gone and the vault still has versions: a new epoch whose head is the version with the latest grant. Another process may be
+    /// waiting for a reply, and nothing is known of the budget, so both are presumed.
+    #[must_use]
+    pub fn rebuild(mut versions: Vec<(VersionId, Credential)>, now: Timestamp, mut empty: Self) -> Self {
+        versions.sort_by_key(|(_, credential)| std::cmp::Reverse((credential.granted_at, credential.access.is_some())));
+        let mut pointers = versions.iter().map(|(version, credential)| Pointer::to(version.clone(), credential));
+        empty.epoch = versions.iter().map(|(_, credential)| credential.epoch).max().unwrap_or(0) + 1;
+        empty.head = pointers.next();
+        empty.candidates = pointers.take(MAX_CANDIDATES).collect();
+        empty.backoff = Some(Backoff { cause: BackoffCause::Rebuilt, first: now, count: 1, until: now + QUARANTINE });
+        empty.ungranted = vec![now; 5];
+        empty.today = Today { day: super::ledger::utc_day(now), requests: 5 };
+        empty.rebuilt_at = Some(now);
+        empty
+    }
+
+    /// Whether any stored time is so far ahead of the clock that the clock must have gone back.
+    #[must_use]
+    pub fn is_ahead_of(&self, credential: Option<&Credential>, now: Timestamp) -> bool {
+        let limit = now + CLOCK_TOLERANCE;
+        let unnoticed = |credential: &Credential| {
+            clock_is_behind(credential, now) && self.clock_behind_since.is_none_or(|noticed| noticed > limit || noticed > credential.granted_at)
+        };
+        credential.is_some_and(unnoticed)
+            || self.ungranted.iter().any(|at| *at > limit)
+            || self.open.iter().any(|attempt| attempt.opened > limit || attempt.unclear_since.is_some_and(|since| since > limit))
+            || self.refusals.iter().any(|refused| refused.last > limit)
+            || self.backoff.is_some_and(|backoff| backoff.first > limit)
+            || self.misconfigured.is_some_and(|problem| problem.last > limit)
+            || self.dead.is_some_and(|dead| dead.since > limit || dead.last_probe.is_some_and(|probe| probe > limit))
+    }
+
+    /// The clock went back: every stored time ahead of it becomes now. That only ever makes the broker wait longer than it would have.
+    pub fn reanchor(&mut self, now: Timestamp) {
+        let clamp = |at: &mut Timestamp| *at = (*at).min(now);
+        self.clock_behind_since = Some(now);
+        self.ungranted.iter_mut().for_each(clamp);
+        for attempt in &mut self.open {
+            clamp(&mut attempt.opened);
+            attempt.unclear_since.iter_mut().for_each(clamp);
+            attempt.quarantine_until = attempt.quarantine_until.min(now + QUARANTINE);
+        }
+        self.refusals.iter_mut().for_each(|refused| clamp(&mut refused.last));
+        if let Some(backoff) = &mut self.backoff {
+            let length = backoff.until.duration_since(backoff.first).clamp(SignedDuration::ZERO, SignedDuration::from_hours(24));
+            clamp(&mut backoff.first);
+            backoff.until = backoff.until.min(now + length);
+        }
+        if let Some(problem) = &mut self.misconfigured {
+            clamp(&mut problem.last);
+        }
+        if let Some(dead) = &mut self.dead {
+            clamp(&mut dead.since);
+            dead.last_probe.iter_mut().for_each(clamp);
+        }
+        self.today.day = self.today.day.min(super::ledger::utc_day(now));
+    }
+
+    /// Any grant that becomes the head clears what was held against the chain; what is older than the hour goes from the budget.
+    fn move_head(&mut self, pointer: Pointer) {
+        let old = self.head.replace(pointer);
+        if let Some(old) = old {
+            self.open.retain(|attempt| attempt.fingerprint != old.fingerprint);
+        }
+        self.refusals.clear();
+        self.backoff = None;
+        self.dead = None;
+        self.misconfigured = None;
+        self.clock_behind_since = None;
+        self.last_failure = None;
+        self.rebuilt_at = None;
+    }
+
+    fn add_candidate(&mut self, pointer: Pointer) {
+        let known = |other: &Pointer| other.version == pointer.version || other.fingerprint == pointer.fingerprint;
+        if self.head.as_ref().is_some_and(known) || self.candidates.iter().any(known) {
+            return;
+        }
+        self.candidates.insert(0, pointer);
+        self.candidates.truncate(MAX_CANDIDATES);
+    }
+}
+
+/// When a refusal may be counted again.
+#[must_use]
+pub fn counts_again(last: Timestamp, now: Timestamp) -> bool {
+    now >= last + REFUSED_AGAIN_AFTER
+}

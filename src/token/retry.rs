@@ -54,7 +54,7 @@ pub fn last_aim(attempt: &OpenAttempt) -> Timestamp {
 pub fn next(ledger: &Ledger, fingerprint: Fingerprint) -> Option<Timestamp> {
     let mine = || ledger.open.iter().filter(move |attempt| attempt.fingerprint == fingerprint);
     let first = mine().next()?;
-    let latest = mine().last()?;
+    let latest = mine().next_back()?;
     let last_request = ledger.ungranted.last().copied().unwrap_or(latest.opened).max(latest.opened);
     let ahead = move |at: &Timestamp| *at > last_request + SAME_REQUEST;
 

@@ -1,9 +1,16 @@
 //! One answer to a caller who needs a token.
+//!
+//! A token is handed out from memory. Only where it would not do is anything waited for: a look at the store, Exact's gate, a refresh.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::refresh_token::memory::View;
+use crate::refresh_token::{LookError, Outcome, PASS, Refresher};
 use crate::token::Secret;
-use crate::token::schedule::Why;
+use crate::token::schedule::{Answer, Due, Mode, Policy, Wait, Why, answer, due};
 
 /// What a caller asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,4 +63,184 @@ pub enum NoToken {
         /// Whole seconds, at least 1.
         retry_after: i64,
     },
+}
+
+/// Memory alone answers for this long; then somebody else's consent may have changed whose data this is.
+const MEMORY_ANSWERS: Duration = Duration::from_mins(1);
+/// Bad news is believed only when it is this fresh: a person who has just consented should not have to wait.
+const BAD_NEWS_KEEPS: Duration = Duration::from_secs(1);
+/// A caller whose token is at hand waits no longer than this for the look at the store.
+const LOOK: Duration = Duration::from_secs(2);
+/// What a caller is told where nothing better is known.
+const RETRY_AFTER: i64 = 5;
+
+impl Refresher {
+    /// Hands out a token with the life that was asked for, or says why not, within the time that was asked for.
+    pub async fn get_token(self: &Arc<Self>, ask: Ask) -> Result<HandedOut, NoToken> {
+        let patience = Duration::try_from(ask.max_wait).unwrap_or(Duration::ZERO);
+        let call = Call { this: self, ask, until: self.clock.monotonic() + patience };
+        call.answer().await
+    }
+}
+
+enum Next {
+    Pass,
+    Wait { until: Timestamp, why: Wait },
+    Refuse(NoToken),
+}
+
+struct Call<'a> {
+    this: &'a Arc<Refresher>,
+    ask: Ask,
+    until: Duration,
+}
+
+impl Call<'_> {
+    async fn answer(&self) -> Result<HandedOut, NoToken> {
+        let mut looked = self.look_if_older(MEMORY_ANSWERS).await;
+        let mut tried = None;
+        loop {
+            let view = self.this.view();
+            if let Answer::Token { remaining } = answer(view.servable.as_deref(), view.served_at, self.ask.min_validity) {
+                return Ok(self.hand_out(&view, remaining, looked.err()));
+            }
+            if self.is_stale(BAD_NEWS_KEEPS) {
+                looked = self.look_if_older(BAD_NEWS_KEEPS).await;
+                if looked.is_ok() {
+                    continue;
+                }
+            }
+            match self.next(&view, tried, looked.as_ref().err()) {
+                Next::Pass => tried = Some(self.pass().await?),
+                Next::Wait { until, why } => {
+                    self.wait(&view, until, why).await?;
+                    tried = None;
+                }
+                Next::Refuse(no_token) => return Err(no_token),
+            }
+        }
+    }
+
+    /// What to do about a token that will not do. `tried` is how this call's pass ended, if there was one since the last wait.
+    fn next(&self, view: &View, tried: Option<Outcome>, look: Option<&LookError>) -> Next {
+        let Some(ledger) = &view.ledger else { return Next::Refuse(store_problem(look)) };
+        let policy = Policy { mode: Mode::KeepWarm, ..self.this.policy.clone() };
+        // Only a pass, under the lock, can finish what an earlier process left behind.
+        let unfinished = view.unsaved || view.ledger_lost || !ledger.open.is_empty() || ledger.is_ahead_of(view.head.as_deref(), view.now);
+        match due(ledger, view.head.as_deref(), view.now, &policy) {
+            Due::Now(_) => tried.map_or(Next::Pass, |outcome| Next::Refuse(failed(outcome, look))),
+            Due::NotYet { .. } | Due::NeedsConsent(_) if unfinished && tried.is_none() => Next::Pass,
+            Due::NotYet { until, why } => Next::Wait { until, why },
+            Due::NeedsConsent(why) => Next::Refuse(needs_person(why)),
+        }
+    }
+
+    /// A pass, for as long as this caller waits. It goes on when the caller has got its 503.
+    async fn pass(&self) -> Result<Outcome, NoToken> {
+        let clock = &self.this.clock;
+        let left = self.left();
+        let pass = self.this.pass(Mode::KeepWarm, clock.monotonic() + PASS);
+        tokio::select! {
+            biased;
+            outcome = pass => Ok(outcome),
+            () = clock.sleep(left) => Err(unavailable("the refresh takes longer than max_wait allows; it goes on", RETRY_AFTER)),
+        }
+    }
+
+    /// Waits until a time, if the caller's patience reaches that far; if not, says so at once.
+    async fn wait(&self, view: &View, until: Timestamp, why: Wait) -> Result<(), NoToken> {
+        let wait = Duration::try_from(until.duration_since(view.now)).unwrap_or(Duration::ZERO) + Duration::from_millis(50);
+        if wait > self.left() {
+            return Err(unavailable(&why.to_string(), i64::try_from(wait.as_secs()).unwrap_or(i64::MAX).saturating_add(1)));
+        }
+        self.this.clock.sleep(wait).await;
+        Ok(())
+    }
+
+    /// One shared look at the store. A caller who could be served from memory does not wait long for it.
+    async fn look_if_older(&self, age: Duration) -> Result<(), LookError> {
+        if !self.is_stale(age) {
+            return Ok(());
+        }
+        let view = self.this.view();
+        let served = matches!(answer(view.servable.as_deref(), view.served_at, self.ask.min_validity), Answer::Token { .. });
+        let limit = if served { LOOK } else { self.left().max(LOOK) };
+        tokio::select! {
+            biased;
+            looked = self.this.look() => looked,
+            () = self.this.clock.sleep(limit) => Err(LookError::Unavailable("the token store does not answer".to_owned())),
+        }
+    }
+
+    fn is_stale(&self, age: Duration) -> bool {
+        self.this.view().age.is_none_or(|since| since >= age)
+    }
+
+    fn left(&self) -> Duration {
+        self.until.saturating_sub(self.this.clock.monotonic())
+    }
+
+    fn hand_out(&self, view: &View, remaining: SignedDuration, look: Option<LookError>) -> HandedOut {
+        let credential = view.servable.as_deref();
+        // `answer` said Token, so there is a credential with an access token; an empty one would be refused by Exact and is not made up here.
+        let access = credential.and_then(|credential| credential.access.as_ref());
+        HandedOut {
+            access_token: access.map_or_else(|| Secret::new(""), |access| access.value.clone()),
+            expires_in: remaining.as_secs(),
+            expires_at: access.map_or(view.now, |access| access.expires_at),
+            base_url: credential.map(|credential| credential.chain.base_url.clone()).unwrap_or_default(),
+            warnings: self.warnings(view, look),
+        }
+    }
+
+    fn warnings(&self, view: &View, look: Option<LookError>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Some(problem) = look {
+            warnings.push(format!("the token comes from memory: {problem}"));
+        }
+        if view.unsaved {
+            warnings.push("the latest pair of tokens is not stored yet; it is kept in memory and tried again at the next call".to_owned());
+        }
+        let Some(ledger) = &view.ledger else { return warnings };
+        if let Some(failure) = &ledger.last_failure {
+            warnings.push(format!("the last refresh failed ({} in a row): {}", failure.in_a_row, failure.what));
+        }
+        if let Due::NeedsConsent(why) = due(ledger, view.head.as_deref(), view.now, &self.this.policy) {
+            warnings.push(format!("a person has to connect Exact Online again before this token ends: {why}"));
+        }
+        warnings
+    }
+}
+
+/// The pass brought nothing, and nothing says when to try again.
+fn failed(outcome: Outcome, look: Option<&LookError>) -> NoToken {
+    match outcome {
+        Outcome::StoreFailed(problem) => store_problem(Some(&problem)),
+        Outcome::Failed(what) => unavailable(&what.to_string(), RETRY_AFTER),
+        Outcome::Unsaved(why) => unavailable(&why, RETRY_AFTER),
+        Outcome::NeedsConsent(why) => needs_person(why),
+        Outcome::NotDue { why, .. } => unavailable(&why.to_string(), RETRY_AFTER),
+        Outcome::Crashed => unavailable("the refresh ended abnormally", RETRY_AFTER),
+        Outcome::Busy | Outcome::Refreshed if look.is_some() => store_problem(look),
+        Outcome::Busy | Outcome::Refreshed => unavailable("another process is at work on the tokens", RETRY_AFTER),
+    }
+}
+
+fn needs_person(why: Why) -> NoToken {
+    match why {
+        Why::NeverConnected | Why::Refused(_) | Why::OtherApp => NoToken::ConsentRequired(why),
+        Why::OtherLock => NoToken::ServerError(format!("{why}: check KEY_VAULT_URL, TOKEN_SECRET_NAME and AzureWebJobsStorage")),
+    }
+}
+
+fn store_problem(problem: Option<&LookError>) -> NoToken {
+    match problem {
+        Some(LookError::Damaged(what)) => NoToken::ServerError(what.clone()),
+        Some(LookError::Unavailable(what)) => unavailable(what, RETRY_AFTER),
+        None => unavailable("the token store has not been read yet", RETRY_AFTER),
+    }
+}
+
+fn unavailable(why: &str, retry_after: i64) -> NoToken {
+    NoToken::Unavailable { why: why.to_owned(), retry_after: retry_after.max(1) }
 }

@@ -1,5 +1,7 @@
 //! Keeps an Exact Online token chain alive.
 pub mod app;
+pub mod clock;
+pub mod consent;
 pub mod get_token;
 pub mod ports;
 pub mod refresh_token;

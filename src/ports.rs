@@ -41,6 +41,8 @@ pub trait Vault: Send + Sync {
 pub struct VersionEntry {
     /// To read it by.
     pub version: VersionId,
+    /// When the vault got it. A write that timed out can land late, so this is no order of grants.
+    pub created: Timestamp,
     /// The attempt that brought it, from the version's own metadata. None if it has none of ours.
     pub attempt: Option<AttemptId>,
 }
@@ -86,7 +88,8 @@ pub trait LedgerStore: Send + Sync {
     /// Gives it back. A failure is harmless: it ends by itself.
     async fn unlock(&self, owner: &LockOwner);
 
-    /// Writes the ledger under the lock and over what was read: `over` is the [`Snapshot::etag`], None where there was no ledger.
+    /// Writes the ledger under the lock and over what was read: `over` is the [`Snapshot::etag`], None where there was no ledger. The caller has
+    /// raised [`Ledger::generation`].
     async fn write(&self, owner: &LockOwner, ledger: &Ledger, over: Option<&Etag>) -> Result<Etag, WriteError>;
 }
 

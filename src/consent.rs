@@ -1,0 +1,115 @@
+//! How a chain begins: a refresh token that exists already is taken over.
+
+use std::sync::Arc;
+
+use tracing::warn;
+
+use crate::ports::{LockError, WriteError};
+use crate::refresh_token::lease::Lease;
+use crate::refresh_token::{LookError, Refresher};
+use crate::token::{AttemptId, Credential, Ledger, Pointer, Secret};
+
+/// Exact's refresh tokens have some 500 to 720 characters; what is far from that is something else that was pasted.
+const TOKEN_LENGTHS: std::ops::RangeInclusive<usize> = 20..=4096;
+
+/// What an import did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// The new epoch.
+    pub epoch: u64,
+    /// Whether there was a chain before. Its token stays in the store.
+    pub replaced: bool,
+}
+
+/// Why nothing was imported.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    /// What was given is no refresh token.
+    #[error("that is no refresh token: {0}")]
+    NotAToken(&'static str),
+    /// There is a chain.
+    #[error("a token chain is stored already; to put this token in its place, repeat with --replace (the stored one is kept as a version)")]
+    AlreadyConnected,
+    /// Another process is at work.
+    #[error("another process is at work on the tokens; try again in a minute")]
+    Locked,
+    /// Nothing was changed.
+    #[error(transparent)]
+    Store(#[from] LookError),
+    /// The token may be stored or not.
+    #[error("the store did not confirm that the token was taken over; look at the status before you try again")]
+    Unclear,
+}
+
+impl Refresher {
+    /// Takes over a refresh token that a person has from elsewhere. It is not spent here; its age is unknown, so the next tick is due.
+    pub async fn import(self: &Arc<Self>, refresh_token: Secret, replace: bool) -> Result<Imported, ImportError> {
+        plausible(refresh_token.reveal())?;
+        let lease = Lease::take(&self.ledger, &self.clock).await.map_err(|error| match error {
+            LockError::Held => ImportError::Locked,
+            LockError::Unavailable(why) => LookError::Unavailable(why).into(),
+        })?;
+        let imported = self.import_under_lock(&lease, refresh_token, replace).await;
+        lease.release().await;
+        imported
+    }
+
+    async fn import_under_lock(&self, lease: &Lease, refresh_token: Secret, replace: bool) -> Result<Imported, ImportError> {
+        let snapshot = self.ledger.read().await.map_err(LookError::from)?;
+        let (mut ledger, etag, versions) = if let Some(snapshot) = snapshot {
+            (snapshot.ledger, Some(snapshot.etag), Vec::new())
+        } else {
+            let versions = self.latest_versions().await?;
+            let empty = Ledger::begin(self.ledger.lock_id(), self.vault.writer());
+            (if versions.is_empty() { empty } else { Ledger::rebuild(versions.clone(), self.ledger.now(), empty) }, None, versions)
+        };
+        let stored_epoch = versions.iter().map(|(_, credential)| credential.epoch).max().unwrap_or(0);
+        let replaced = ledger.head.is_some();
+        if replaced && !replace {
+            return Err(ImportError::AlreadyConnected);
+        }
+        let now = self.ledger.now();
+        let credential = Credential {
+            refresh_token,
+            access: None,
+            granted_at: now,
+            renewable_at: now,
+            attempt: AttemptId(uuid::Uuid::new_v4().to_string()),
+            epoch: ledger.epoch.max(stored_epoch) + 1,
+            lock_id: self.ledger.lock_id(),
+            chain: self.policy.chain.clone(),
+        };
+        let version = self.vault.put(&credential).await.map_err(LookError::from)?;
+        ledger.new_epoch(Pointer::to(version, &credential));
+        ledger.generation += 1;
+        ledger.lock_id = self.ledger.lock_id();
+        self.vault.writer().clone_into(&mut ledger.writer);
+        match self.ledger.write(lease.owner(), &ledger, etag.as_ref()).await {
+            Ok(_) => Ok(Imported { epoch: credential.epoch, replaced }),
+            Err(WriteError::Conflict) => Err(ImportError::Locked),
+            Err(WriteError::NotWritable(why)) => Err(LookError::Unavailable(why).into()),
+            Err(WriteError::Unclear) => {
+                warn!("the ledger's store did not confirm the import");
+                Err(ImportError::Unclear)
+            }
+        }
+    }
+}
+
+/// Catches what people paste by mistake, before it takes the place of something that works.
+fn plausible(token: &str) -> Result<(), ImportError> {
+    let problem = if token.is_empty() {
+        "nothing was given on standard input"
+    } else if token.starts_with('{') {
+        "it looks like the whole JSON reply; give the value of \"refresh_token\" alone"
+    } else if token.starts_with('"') || token.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        "it contains quotes or white space"
+    } else if token.contains('%') {
+        "it is percent-encoded; give it decoded (%21 is !)"
+    } else if !TOKEN_LENGTHS.contains(&token.len()) {
+        "its length is not that of a refresh token"
+    } else {
+        return Ok(());
+    };
+    Err(ImportError::NotAToken(problem))
+}

@@ -1,0 +1,87 @@
+//! The lock, kept alive by a task of its own for as long as a pass needs it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::ports::{Clock, LedgerStore, LockError, LockOwner};
+
+/// A lease lives 60 s; four renewals fit into that.
+const RENEW_EVERY: Duration = Duration::from_secs(15);
+
+/// A lock that this process holds, unless [`Lease::lost`].
+pub struct Lease {
+    ledger: Arc<dyn LedgerStore>,
+    owner: LockOwner,
+    lost: Arc<AtomicBool>,
+    keeper: JoinHandle<()>,
+    released: bool,
+}
+
+impl Lease {
+    /// Takes the lock once. Waiting for it is the caller's business.
+    pub async fn take(ledger: &Arc<dyn LedgerStore>, clock: &Arc<dyn Clock>) -> Result<Self, LockError> {
+        let owner = LockOwner(uuid::Uuid::new_v4().to_string());
+        ledger.lock(&owner).await?;
+        let lost = Arc::new(AtomicBool::new(false));
+        let keeper = tokio::spawn(keep(Arc::clone(ledger), Arc::clone(clock), owner.clone(), Arc::clone(&lost)));
+        Ok(Self { ledger: Arc::clone(ledger), owner, lost, keeper, released: false })
+    }
+
+    /// The name under which it is held.
+    #[must_use]
+    pub fn owner(&self) -> &LockOwner {
+        &self.owner
+    }
+
+    /// Whether somebody else was seen to hold it.
+    #[must_use]
+    pub fn lost(&self) -> bool {
+        self.lost.load(Ordering::SeqCst)
+    }
+
+    /// Renews it now; false if it is not certain to be ours.
+    pub async fn renewed(&self) -> bool {
+        match self.ledger.renew(&self.owner).await {
+            Ok(()) => !self.lost(),
+            Err(LockError::Held) => {
+                self.lost.store(true, Ordering::SeqCst);
+                false
+            }
+            Err(LockError::Unavailable(_)) => false,
+        }
+    }
+
+    /// Gives it back.
+    pub async fn release(mut self) {
+        self.keeper.abort();
+        self.released = true;
+        self.ledger.unlock(&self.owner).await;
+    }
+}
+
+async fn keep(ledger: Arc<dyn LedgerStore>, clock: Arc<dyn Clock>, owner: LockOwner, lost: Arc<AtomicBool>) {
+    loop {
+        clock.sleep(RENEW_EVERY).await;
+        if ledger.renew(&owner).await == Err(LockError::Held) {
+            lost.store(true, Ordering::SeqCst);
+            return;
+        }
+    }
+}
+
+impl Drop for Lease {
+    /// A pass that ended abnormally gives the lock back as well: a file lock has no end of its own while its process lives.
+    fn drop(&mut self) {
+        self.keeper.abort();
+        if self.released {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (ledger, owner) = (Arc::clone(&self.ledger), self.owner.clone());
+            runtime.spawn(async move { ledger.unlock(&owner).await });
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What this process knows: a cache of the store, never the truth, except for a grant that is not stored yet.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::token::rotation::SentFrom;
+use crate::token::{Credential, Ledger, VersionId};
+
+/// Shared by all callers of a process.
+#[derive(Debug, Default)]
+pub struct Memory(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    ledger: Option<Arc<Ledger>>,
+    head: Option<Head>,
+    unsaved: Option<(Unsaved, Seen)>,
+    looked_at: Option<Duration>,
+    ledger_lost: bool,
+}
+
+#[derive(Debug)]
+struct Head {
+    version: VersionId,
+    credential: Arc<Credential>,
+    seen: Seen,
+}
+
+/// When this process first saw a credential, by both clocks. If the wall clock goes back afterwards, the monotonic one still tells its age.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    wall: Timestamp,
+    monotonic: Duration,
+}
+
+impl Seen {
+    fn now(self, wall: Timestamp, monotonic: Duration) -> Timestamp {
+        let passed = SignedDuration::try_from(monotonic.saturating_sub(self.monotonic)).unwrap_or(SignedDuration::MAX);
+        wall.max(self.wall.saturating_add(passed).unwrap_or(Timestamp::MAX))
+    }
+}
+
+/// A grant, from the moment it is received until it is in the store.
+#[derive(Clone, Debug)]
+pub struct Unsaved {
+    /// What was granted.
+    pub credential: Arc<Credential>,
+    /// What it was sent from.
+    pub sent_from: SentFrom,
+    /// Where it is in the vault, once it is there and only the ledger does not know.
+    pub version: Option<VersionId>,
+}
+
+/// What is known at one moment.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The ledger, as it was last read or written. None if it never was.
+    pub ledger: Option<Arc<Ledger>>,
+    /// The credential that the ledger's head names.
+    pub head: Option<Arc<Credential>>,
+    /// The credential to serve from: the grant that is not stored yet, else the head.
+    pub servable: Option<Arc<Credential>>,
+    /// The time by which the servable credential's life is judged: never earlier than the time that certainly passed since it was first seen.
+    pub served_at: Timestamp,
+    /// Storage time.
+    pub now: Timestamp,
+    /// How long ago the store was looked at. None: never.
+    pub age: Option<Duration>,
+    /// The store has versions and no ledger: a pass has to rebuild it.
+    pub ledger_lost: bool,
+    /// A grant waits to be stored.
+    pub unsaved: bool,
+}
+
+impl Memory {
+    /// What is known now.
+    pub fn view(&self, wall: Timestamp, monotonic: Duration) -> View {
+        let known = self.lock();
+        let head = known.head.as_ref();
+        let (servable, seen) = match (&known.unsaved, head) {
+            (Some((unsaved, seen)), _) if unsaved.credential.access.is_some() => (Some(&unsaved.credential), Some(*seen)),
+            (_, Some(head)) => (Some(&head.credential), Some(head.seen)),
+            _ => (None, None),
+        };
+        View {
+            ledger: known.ledger.clone(),
+            head: head.map(|head| Arc::clone(&head.credential)),
+            servable: servable.cloned(),
+            served_at: seen.map_or(wall, |seen| seen.now(wall, monotonic)),
+            now: wall,
+            age: known.looked_at.map(|at| monotonic.saturating_sub(at)),
+            ledger_lost: known.ledger_lost,
+            unsaved: known.unsaved.is_some(),
+        }
+    }
+
+    /// What the store says now.
+    pub fn learn(&self, ledger: Ledger, head: Option<(VersionId, Arc<Credential>)>, ledger_lost: bool, wall: Timestamp, monotonic: Duration) {
+        let mut known = self.lock();
+        known.head = head.map(|(version, credential)| {
+            let before = known.head.as_ref().filter(|head| head.version == version).map(|head| head.seen);
+            let granted_here = known.unsaved.as_ref().filter(|(unsaved, _)| unsaved.version.as_ref() == Some(&version)).map(|(_, seen)| *seen);
+            Head { version, credential, seen: before.or(granted_here).unwrap_or(Seen { wall, monotonic }) }
+        });
+        known.ledger = Some(Arc::new(ledger));
+        known.ledger_lost = ledger_lost;
+        known.looked_at = Some(monotonic);
+    }
+
+    /// A grant was received: from here on it is served, and no other request is made before it is stored.
+    pub fn keep(&self, unsaved: Unsaved, wall: Timestamp, monotonic: Duration) {
+        let mut known = self.lock();
+        let seen = known.unsaved.as_ref().map_or(Seen { wall, monotonic }, |(_, seen)| *seen);
+        known.unsaved = Some((unsaved, seen));
+    }
+
+    /// The grant is in vault and ledger.
+    pub fn saved(&self) {
+        self.lock().unsaved = None;
+    }
+
+    /// The grant that is not stored yet.
+    pub fn unsaved(&self) -> Option<Unsaved> {
+        self.lock().unsaved.as_ref().map(|(unsaved, _)| unsaved.clone())
+    }
+
+    /// A version that is known.
+    pub fn credential(&self, version: &VersionId) -> Option<Arc<Credential>> {
+        self.lock().head.as_ref().filter(|head| head.version == *version).map(|head| Arc::clone(&head.credential))
+    }
+
+    /// Whether the store was ever read by this process.
+    pub fn knows_anything(&self) -> bool {
+        self.lock().ledger.is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,208 @@
+//! The refresh: how a token chain is kept alive without ever being lost.
+//!
+//! [`pass`] is the runbook of one refresh. [`tick`] is what the timer does with it. [`memory`] is what this process knows between the two,
+//! [`lease`] the lock that is kept alive meanwhile, [`single_flight`] how callers share one piece of work.
+
+pub mod lease;
+pub mod memory;
+pub mod pass;
+pub mod single_flight;
+pub mod tick;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use self::memory::{Memory, Unsaved, View};
+use self::single_flight::SingleFlight;
+use crate::ports::{Clock, LedgerError, LedgerStore, TokenEndpoint, Vault, VaultError};
+use crate::token::ledger::FailureKind;
+use crate::token::schedule::{Mode, Policy, Wait, Why};
+use crate::token::{Credential, Ledger, VersionId};
+
+pub use tick::Tick;
+
+/// How long one pass may take in all.
+pub const PASS: Duration = Duration::from_secs(400);
+/// No request is begun with less than this left of the pass or of the tick: to send, to answer, to save, and to spare.
+pub const REQUEST_NEEDS: Duration = Duration::from_secs(190);
+/// How many of the latest versions are read where the ledger does not say which one counts.
+const LATEST_VERSIONS: usize = 8;
+
+const _: () = assert!(REQUEST_NEEDS.as_secs() > crate::token::ledger::QUARANTINE.as_secs().unsigned_abs());
+const _: () = assert!(PASS.as_secs() > REQUEST_NEEDS.as_secs());
+
+/// One chain and all that is needed to keep it alive. Shared by the timer, the callers and the command line of one process.
+pub struct Refresher {
+    pub(crate) endpoint: Arc<dyn TokenEndpoint>,
+    pub(crate) vault: Arc<dyn Vault>,
+    pub(crate) ledger: Arc<dyn LedgerStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) policy: Policy,
+    pub(crate) memory: Memory,
+    looks: SingleFlight<Result<(), LookError>>,
+    passes: SingleFlight<Outcome>,
+}
+
+/// How one pass ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A new pair is stored, or one that an earlier process had stored was found.
+    Refreshed,
+    /// Nothing was to be done.
+    NotDue {
+        /// When that changes.
+        until: Timestamp,
+        /// Why.
+        why: Wait,
+    },
+    /// A person is needed.
+    NeedsConsent(Why),
+    /// A request was made or prepared and brought no grant. What follows from it stands in the ledger.
+    Failed(FailureKind),
+    /// Another process held the lock for as long as this pass could wait.
+    Busy,
+    /// A new pair was granted and could not be stored yet: it is served from memory, and the next invocation saves it first.
+    Unsaved(String),
+    /// Nothing could be learnt or recorded; nothing was sent.
+    StoreFailed(LookError),
+    /// The pass ended abnormally. A defect; the next pass goes on from what is stored.
+    Crashed,
+}
+
+/// Why the store could not be looked at.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookError {
+    /// Passing, as far as one can tell.
+    #[error("{0}")]
+    Unavailable(String),
+    /// What is stored is not what this program writes; a person has to look.
+    #[error("{0}")]
+    Damaged(String),
+}
+
+impl Refresher {
+    /// Wires one chain.
+    #[must_use]
+    pub fn new(endpoint: Arc<dyn TokenEndpoint>, vault: Arc<dyn Vault>, ledger: Arc<dyn LedgerStore>, clock: Arc<dyn Clock>, policy: Policy) -> Self {
+        Self { endpoint, vault, ledger, clock, policy, memory: Memory::default(), looks: SingleFlight::default(), passes: SingleFlight::default() }
+    }
+
+    /// Runs a pass, or joins the one that is running. It is an owned task: a caller that goes away does not end it.
+    pub async fn pass(self: &Arc<Self>, mode: Mode, latest_end: Duration) -> Outcome {
+        let this = Arc::clone(self);
+        let end = latest_end.min(self.clock.monotonic() + PASS);
+        self.passes.run(async move { pass::run(&this, mode, end).await }).await.unwrap_or(Outcome::Crashed)
+    }
+
+    /// Reads ledger and head into memory, or joins whoever is reading.
+    pub async fn look(self: &Arc<Self>) -> Result<(), LookError> {
+        let this = Arc::clone(self);
+        let looked = self.looks.run(async move { this.look_alone().await }).await;
+        looked.unwrap_or_else(|| Err(LookError::Unavailable("reading the store ended abnormally".to_owned())))
+    }
+
+    /// What this process knows now.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.memory.view(self.ledger.now(), self.clock.monotonic())
+    }
+
+    /// The grant that is not stored yet, if there is one.
+    #[must_use]
+    pub fn unsaved(&self) -> Option<Unsaved> {
+        self.memory.unsaved()
+    }
+
+    async fn look_alone(&self) -> Result<(), LookError> {
+        let snapshot = match self.ledger.read().await {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                if matches!(error, LedgerError::Unavailable(_)) && !self.memory.knows_anything() {
+                    self.serve_latest_version().await;
+                }
+                return Err(error.into());
+            }
+        };
+        if let Some(snapshot) = snapshot {
+            let credential = match &snapshot.ledger.head {
+                Some(head) => Some((head.version.clone(), self.read_version(&head.version).await?)),
+                None => None,
+            };
+            self.learn(snapshot.ledger, credential, false);
+        } else {
+            let versions = self.latest_versions().await?;
+            let lost = !versions.is_empty();
+            let empty = Ledger::begin(self.ledger.lock_id(), self.vault.writer());
+            let ledger = if lost { Ledger::rebuild(versions.clone(), self.ledger.now(), empty) } else { empty };
+            let head = ledger.head.as_ref().and_then(|head| versions.into_iter().find(|(version, _)| *version == head.version));
+            let head = head.map(|(version, credential)| (version, Arc::new(credential)));
+            self.learn(ledger, head, lost);
+        }
+        Ok(())
+    }
+
+    /// One version, from memory where it is the one that is known: versions never change.
+    pub(crate) async fn read_version(&self, version: &VersionId) -> Result<Arc<Credential>, LookError> {
+        if let Some(known) = self.memory.credential(version) {
+            return Ok(known);
+        }
+        Ok(Arc::new(self.vault.get(version).await?))
+    }
+
+    /// The latest versions with their credentials; those that cannot be read are left out unless none can.
+    pub(crate) async fn latest_versions(&self) -> Result<Vec<(VersionId, Credential)>, LookError> {
+        let mut entries = self.vault.list().await?;
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.created));
+        let mut versions = Vec::new();
+        let mut problem = None;
+        for entry in entries.into_iter().take(LATEST_VERSIONS) {
+            match self.vault.get(&entry.version).await {
+                Ok(credential) => versions.push((entry.version, credential)),
+                Err(error) => problem = Some(error),
+            }
+        }
+        match problem {
+            Some(problem) if versions.is_empty() => Err(problem.into()),
+            _ => Ok(versions),
+        }
+    }
+
+    pub(crate) fn learn(&self, ledger: Ledger, credential: Option<(VersionId, Arc<Credential>)>, ledger_lost: bool) {
+        self.memory.learn(ledger, credential, ledger_lost, self.ledger.now(), self.clock.monotonic());
+    }
+
+    /// The ledger cannot be read and nothing is in memory: the vault's latest version may still hold a living access token. Nothing is sent.
+    async fn serve_latest_version(&self) {
+        let Ok(versions) = self.latest_versions().await else { return };
+        let Some((version, credential)) = versions.into_iter().max_by_key(|(_, credential)| credential.granted_at) else { return };
+        let empty = Ledger::begin(self.ledger.lock_id(), self.vault.writer());
+        let ledger = Ledger::rebuild(vec![(version.clone(), credential.clone())], self.ledger.now(), empty);
+        self.learn(ledger, Some((version, Arc::new(credential))), true);
+    }
+}
+
+impl From<LedgerError> for LookError {
+    fn from(error: LedgerError) -> Self {
+        match &error {
+            LedgerError::Unavailable(_) => Self::Unavailable(error.to_string()),
+            LedgerError::Damaged(_) => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+impl From<VaultError> for LookError {
+    fn from(error: VaultError) -> Self {
+        match &error {
+            VaultError::Unavailable(_) | VaultError::Unclear | VaultError::NotWritable(_) => Self::Unavailable(error.to_string()),
+            VaultError::NotFound(_) | VaultError::Damaged(_) => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Refresher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Refresher").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}

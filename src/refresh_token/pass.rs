@@ -1,0 +1,465 @@
+//! One refresh, step by step:
+//!
+//! 1. look (the caller has done that);
+//! 2. take the lock;
+//! 3. load again, adopt what an open attempt left behind, rebuild a lost ledger;
+//! 4. check;
+//! 5. prove the vault writable;
+//! 6. announce the attempt;
+//! 7. make sure of the lock and of the time;
+//! 8. send;
+//! 9. keep the grant;
+//! 10. store the version;
+//! 11. move the head;
+//! 12. or record what went wrong.
+//!
+//! Whatever is killed wherever: what is stored at that moment is something that a fresh process goes on from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tracing::{error, info, warn};
+
+use super::lease::Lease;
+use super::memory::Unsaved;
+use super::{LookError, Outcome, REQUEST_NEEDS, Refresher};
+use crate::ports::{Etag, LockError, VaultError, WriteError};
+use crate::token::failure::Outcome as Recorded;
+use crate::token::ledger::{ANSWER_WITHIN, FailureKind, SEND_WITHIN};
+use crate::token::reply::{NotSent, Unclear};
+use crate::token::rotation::{Landed, SentFrom};
+use crate::token::schedule::{Due, Mode, Policy, Wait, due};
+use crate::token::{AttemptId, Credential, Fingerprint, Ledger, Pointer, Reply, Secret, VersionId};
+
+/// How often a lock that another process holds is tried.
+const TRY_LOCK_EVERY: Duration = Duration::from_secs(1);
+/// Between two tries to store a grant.
+const STORE_AGAIN_AFTER: Duration = Duration::from_secs(2);
+const STORE_AGAIN_MOST: Duration = Duration::from_secs(15);
+/// How often a conflicting ledger is read again within one pass. Only a frozen process that wakes up makes even one.
+const CONFLICTS: u32 = 8;
+
+/// What was read under the lock. Nothing read before the lock reaches this type, so none of it can be used by mistake.
+struct Loaded {
+    ledger: Ledger,
+    etag: Option<Etag>,
+    head: Option<(VersionId, Arc<Credential>)>,
+}
+
+/// Why the work under the lock stopped before it had an outcome.
+enum Stop {
+    /// The ledger changed under us: read it again.
+    Conflict,
+    /// Somebody else has the lock.
+    LockLost,
+    /// It is over.
+    Ended(Outcome),
+}
+
+impl From<LookError> for Stop {
+    fn from(error: LookError) -> Self {
+        Self::Ended(Outcome::StoreFailed(error))
+    }
+}
+
+/// Runs one pass that is over at `end` (monotonic time).
+pub(super) async fn run(this: &Refresher, mode: Mode, end: Duration) -> Outcome {
+    let policy = Policy { mode, ..this.policy.clone() };
+    let pass = Pass { this, policy, end };
+    let outcome = pass.run().await;
+    log(&outcome);
+    outcome
+}
+
+struct Pass<'a> {
+    this: &'a Refresher,
+    policy: Policy,
+    end: Duration,
+}
+
+impl Pass<'_> {
+    async fn run(&self) -> Outcome {
+        loop {
+            let lease = match self.take_lock().await {
+                Ok(lease) => lease,
+                Err(outcome) => return outcome,
+            };
+            let mut stopped = Stop::Conflict;
+            for _ in 0..CONFLICTS {
+                stopped = match self.under_lock(&lease).await {
+                    Ok(outcome) => Stop::Ended(outcome),
+                    Err(stop) => stop,
+                };
+                if !matches!(stopped, Stop::Conflict) || lease.lost() {
+                    break;
+                }
+            }
+            lease.release().await;
+            match stopped {
+                Stop::Ended(outcome) => return outcome,
+                // Only a grant in hand is worth taking the lock again for; otherwise whoever has it does the work.
+                Stop::Conflict | Stop::LockLost if self.this.unsaved().is_some() && self.time_left() > STORE_AGAIN_AFTER => {}
+                Stop::Conflict | Stop::LockLost => {
+                    return self.unsaved_outcome("the lock was lost").unwrap_or(Outcome::Busy);
+                }
+            }
+        }
+    }
+
+    /// Step 2. Never runs outside the lock: if another process holds it, that one is doing this work, so its result is looked for meanwhile.
+    async fn take_lock(&self) -> Result<Lease, Outcome> {
+        loop {
+            match Lease::take(&self.this.ledger, &self.this.clock).await {
+                Ok(lease) => return Ok(lease),
+                Err(LockError::Held) => {}
+                Err(LockError::Unavailable(why)) => {
+                    let failed = Outcome::StoreFailed(LookError::Unavailable(why.clone()));
+                    return Err(self.unsaved_outcome(&why).unwrap_or(failed));
+                }
+            }
+            let must_keep = self.this.unsaved().is_some();
+            if self.time_left() < if must_keep { TRY_LOCK_EVERY } else { REQUEST_NEEDS } {
+                return Err(self.unsaved_outcome("another process holds the lock").unwrap_or(Outcome::Busy));
+            }
+            self.this.clock.sleep(TRY_LOCK_EVERY).await;
+            if !must_keep && self.this.look_alone().await.is_ok() {
+                let view = self.this.view();
+                // What the winner stored. While its request is on its way, only the lock tells whether it is still alive.
+                if let (Some(ledger), Some(head)) = (&view.ledger, &view.head)
+                    && let Due::NotYet { until, why } = due(ledger, Some(head), view.now, &self.policy)
+                    && why != Wait::AttemptInFlight
+                {
+                    return Err(Outcome::NotDue { until, why });
+                }
+            }
+        }
+    }
+
+    /// Steps 3 to 12.
+    async fn under_lock(&self, lease: &Lease) -> Result<Outcome, Stop> {
+        let this = self.this;
+        // 3. Load again.
+        let mut loaded = self.load(lease).await?;
+        if let Some(unsaved) = this.unsaved() {
+            return self.save(lease, loaded, unsaved).await;
+        }
+        let adopted = self.adopt(lease, &mut loaded).await?;
+        self.reanchor(lease, &mut loaded).await?;
+        this.learn(loaded.ledger.clone(), loaded.head.clone(), false);
+
+        // 4. Check.
+        let reason = match due(&loaded.ledger, loaded.credential(), this.ledger.now(), &self.policy) {
+            Due::Now(_) if self.time_left() < REQUEST_NEEDS => return Ok(Outcome::Busy),
+            Due::Now(reason) => reason,
+            Due::NotYet { .. } if adopted => return Ok(Outcome::Refreshed),
+            Due::NotYet { until, why } => return Ok(Outcome::NotDue { until, why }),
+            Due::NeedsConsent(why) => return Ok(Outcome::NeedsConsent(why)),
+        };
+        // 5. Prove the vault writable: a token that could not be replaced is not spent.
+        if let Err(error) = self.prove_writable(lease, &mut loaded).await? {
+            warn!("the refresh token is not spent: {error}");
+            return self.back_off_unannounced(lease, loaded, NotSent::VaultNotWritable).await;
+        }
+        let Some((version, credential)) = loaded.head.clone() else { return Err(Stop::Conflict) };
+        let sent_from = SentFrom { epoch: loaded.ledger.epoch, head: version };
+
+        // 6. Announce: from here on every other process knows that a request may be on its way.
+        let attempt = AttemptId(uuid::Uuid::new_v4().to_string());
+        let opened = this.ledger.now();
+        let opened_monotonic = this.clock.monotonic();
+        loaded.ledger.announce(attempt.clone(), credential.fingerprint(), opened);
+        if let Err(stop) = self.commit(lease, &mut loaded).await {
+            return match stop {
+                Stop::Ended(_) => Ok(Outcome::Failed(FailureKind::NotSent(NotSent::LedgerNotWritable))),
+                other => Err(other),
+            };
+        }
+        // 7. Still ours, and still soon enough, by both clocks.
+        let in_time = lease.renewed().await
+            && this.ledger.now().duration_since(opened).abs() < SEND_WITHIN
+            && elapsed(opened_monotonic, this.clock.monotonic()) < SEND_WITHIN;
+        if !in_time {
+            return self.record(lease, loaded, &attempt, FailureKind::NotSent(NotSent::Overtaken), None).await;
+        }
+        // 8. One request.
+        info!(%reason, "asking Exact Online for a new pair of tokens");
+        let (reply, took) = self.send(&credential.refresh_token).await;
+        let received = this.ledger.now();
+        let sent = received - took;
+        match reply {
+            Reply::Granted(grant) => {
+                // 9. Keep it: from here on it is served, and nothing else is sent before it is stored.
+                if Fingerprint::of(&grant.refresh_token) == credential.fingerprint() {
+                    warn!("Exact Online granted a new access token with the same refresh token; it is kept");
+                }
+                let granted = Arc::new(credential.granted(&grant, attempt, sent, received));
+                let unsaved = Unsaved { credential: granted, sent_from, version: None };
+                this.memory.keep(unsaved.clone(), received, this.clock.monotonic());
+                self.save(lease, loaded, unsaved).await
+            }
+            Reply::OddGrant { refresh_token, problem } => {
+                warn!("Exact Online sent a new refresh token in an odd reply ({problem}); it is kept as a candidate");
+                let odd = Arc::new(credential.odd_grant(refresh_token, attempt.clone(), received));
+                let unsaved = Unsaved { credential: odd, sent_from, version: None };
+                this.memory.keep(unsaved.clone(), received, this.clock.monotonic());
+                loaded.ledger.record(&attempt, self.recorded(FailureKind::Unclear(problem), None), received);
+                self.save(lease, loaded, unsaved).await
+            }
+            Reply::NotSent(cause) => self.record(lease, loaded, &attempt, FailureKind::NotSent(cause), None).await,
+            Reply::TooEarly => self.record(lease, loaded, &attempt, FailureKind::TooEarly, None).await,
+            Reply::Unclear(problem) => self.record(lease, loaded, &attempt, FailureKind::Unclear(problem), None).await,
+            Reply::Refused(refusal) => self.record(lease, loaded, &attempt, FailureKind::Refused(refusal), None).await,
+            Reply::Misconfigured(what) => self.record(lease, loaded, &attempt, FailureKind::Misconfigured(what), None).await,
+            Reply::Throttled { retry_after } => self.record(lease, loaded, &attempt, FailureKind::Throttled, retry_after).await,
+        }
+    }
+
+    /// Step 3: what is stored now, read under the lock. A ledger that is gone is rebuilt from the vault's versions.
+    async fn load(&self, lease: &Lease) -> Result<Loaded, Stop> {
+        let this = self.this;
+        if let Some(snapshot) = this.ledger.read().await.map_err(LookError::from)? {
+            let head = match &snapshot.ledger.head {
+                Some(head) => Some((head.version.clone(), this.read_version(&head.version).await?)),
+                None => None,
+            };
+            return Ok(Loaded { ledger: snapshot.ledger, etag: Some(snapshot.etag), head });
+        }
+        let versions = this.latest_versions().await?;
+        let empty = Ledger::begin(this.ledger.lock_id(), this.vault.writer());
+        if versions.is_empty() {
+            return Ok(Loaded { ledger: empty, etag: None, head: None });
+        }
+        warn!("the ledger is gone: it is rebuilt from the latest {} versions of the secret", versions.len());
+        let ledger = Ledger::rebuild(versions.clone(), this.ledger.now(), empty);
+        let head = ledger.head.as_ref().and_then(|head| versions.into_iter().find(|(version, _)| *version == head.version));
+        let head = head.map(|(version, credential)| (version, Arc::new(credential)));
+        let mut loaded = Loaded { ledger, etag: None, head };
+        self.commit(lease, &mut loaded).await?;
+        Ok(loaded)
+    }
+
+    /// Step 3: a version that an open attempt left in the vault is taken over. True if the head moved.
+    async fn adopt(&self, lease: &Lease, loaded: &mut Loaded) -> Result<bool, Stop> {
+        if loaded.ledger.open.is_empty() {
+            return Ok(false);
+        }
+        let entries = self.this.vault.list().await.map_err(LookError::from)?;
+        let open: Vec<_> = loaded.ledger.open.iter().map(|attempt| attempt.id.clone()).collect();
+        let (mut changed, mut moved) = (false, false);
+        for attempt in open {
+            let known = |version: &VersionId| {
+                let ledger = &loaded.ledger;
+                ledger.head.iter().chain(&ledger.candidates).any(|pointer| pointer.version == *version)
+            };
+            let Some(entry) = entries.iter().find(|entry| entry.attempt.as_ref() == Some(&attempt) && !known(&entry.version)) else { continue };
+            let credential = Arc::new(self.this.vault.get(&entry.version).await.map_err(LookError::from)?);
+            changed = true;
+            if loaded.ledger.adopt(&attempt, entry.version.clone(), &credential) == Landed::Head {
+                info!("a pair of tokens that an earlier process had stored was found and taken over");
+                loaded.head = Some((entry.version.clone(), credential));
+                moved = true;
+            }
+        }
+        if changed {
+            self.commit(lease, loaded).await?;
+        }
+        Ok(moved)
+    }
+
+    /// Step 3: times ahead of the clock mean that the clock went back. They become now, which only ever makes us wait longer.
+    async fn reanchor(&self, lease: &Lease, loaded: &mut Loaded) -> Result<(), Stop> {
+        let now = self.this.ledger.now();
+        if loaded.ledger.is_ahead_of(loaded.credential(), now) {
+            warn!("the clock is behind times that are stored: what waits on them is counted from now");
+            loaded.ledger.reanchor(now);
+            self.commit(lease, loaded).await?;
+        }
+        Ok(())
+    }
+
+    /// Step 5. The outer error stops the pass, the inner one says that the vault is not writable.
+    async fn prove_writable(&self, lease: &Lease, loaded: &mut Loaded) -> Result<Result<(), VaultError>, Stop> {
+        let vault = &self.this.vault;
+        let Some((version, credential)) = loaded.head.clone() else { return Err(Stop::Conflict) };
+        if loaded.ledger.writer == vault.writer() {
+            return Ok(vault.prove_writable(&version).await);
+        }
+        // Changing a version and adding one are different rights. Who has never added one adds the head again, unchanged.
+        let version = match vault.put(&credential).await {
+            Ok(version) => version,
+            Err(error) => return Ok(Err(error)),
+        };
+        loaded.ledger.resaved(version.clone(), vault.writer());
+        loaded.head = Some((version, credential));
+        self.commit(lease, loaded).await?;
+        Ok(Ok(()))
+    }
+
+    /// Step 8. The reply, and how long it took by the clock that does not jump.
+    async fn send(&self, refresh_token: &Secret) -> (Reply, SignedDuration) {
+        let clock = &self.this.clock;
+        let begun = clock.monotonic();
+        // The adapter ends by itself; a few seconds later this does, whatever the adapter does.
+        let limit = ANSWER_WITHIN.unsigned_abs() + Duration::from_secs(5);
+        let reply = tokio::select! {
+            biased;
+            reply = self.this.endpoint.refresh(refresh_token) => reply,
+            () = clock.sleep(limit) => Reply::Unclear(Unclear::TimedOut),
+        };
+        (reply, elapsed(begun, clock.monotonic()))
+    }
+
+    /// Steps 10 and 11: the grant becomes a version, then the head. Tries until it is durable or the time is up.
+    async fn save(&self, lease: &Lease, mut loaded: Loaded, mut unsaved: Unsaved) -> Result<Outcome, Stop> {
+        let this = self.this;
+        let version = if let Some(version) = &unsaved.version {
+            version.clone()
+        } else {
+            let version = self.store(lease, &unsaved.credential).await?;
+            unsaved.version = Some(version.clone());
+            this.memory.keep(unsaved.clone(), this.ledger.now(), this.clock.monotonic());
+            version
+        };
+        let pointer = Pointer::to(version.clone(), &unsaved.credential);
+        let complete = unsaved.credential.access.is_some();
+        let landed = if complete {
+            loaded.ledger.grant_saved(&unsaved.credential.attempt, pointer, &unsaved.sent_from)
+        } else {
+            loaded.ledger.odd_grant_saved(pointer);
+            Landed::Candidate
+        };
+        if landed == Landed::Head {
+            this.vault.writer().clone_into(&mut loaded.ledger.writer);
+            loaded.head = Some((version, Arc::clone(&unsaved.credential)));
+        }
+        match self.commit(lease, &mut loaded).await {
+            Ok(()) => {}
+            Err(Stop::Ended(Outcome::StoreFailed(problem))) => return Ok(Outcome::Unsaved(problem.to_string())),
+            Err(stop) => return Err(stop),
+        }
+        this.learn(loaded.ledger.clone(), loaded.head.clone(), false);
+        this.memory.saved();
+        Ok(match (landed, loaded.ledger.last_failure) {
+            (Landed::Candidate, Some(failure)) if !complete => Outcome::Failed(failure.what),
+            _ => Outcome::Refreshed,
+        })
+    }
+
+    /// Step 10: adds the version. After a write that was not confirmed it looks before it writes again; twice the same grant does no harm.
+    async fn store(&self, lease: &Lease, credential: &Credential) -> Result<VersionId, Stop> {
+        let vault = &self.this.vault;
+        let mut pause = STORE_AGAIN_AFTER;
+        loop {
+            if lease.lost() {
+                return Err(Stop::LockLost);
+            }
+            let problem = match vault.put(credential).await {
+                Ok(version) => return Ok(version),
+                Err(problem) => problem,
+            };
+            if problem == VaultError::Unclear
+                && let Ok(entries) = vault.list().await
+                && let Some(found) = entries.into_iter().find(|entry| entry.attempt.as_ref() == Some(&credential.attempt))
+            {
+                return Ok(found.version);
+            }
+            error!("A NEW PAIR OF TOKENS IS NOT STORED YET, it is kept in memory and tried again: {problem}");
+            if self.time_left() < pause {
+                return Err(Stop::Ended(Outcome::Unsaved(problem.to_string())));
+            }
+            self.this.clock.sleep(pause).await;
+            pause = (pause * 2).min(STORE_AGAIN_MOST);
+        }
+    }
+
+    /// Step 12: what became of the attempt. If that cannot be written, the attempt stays open and its quarantine tells the others.
+    async fn record(
+        &self,
+        lease: &Lease,
+        mut loaded: Loaded,
+        attempt: &AttemptId,
+        what: FailureKind,
+        retry_after: Option<SignedDuration>,
+    ) -> Result<Outcome, Stop> {
+        let now = self.this.ledger.now();
+        for _ in 0..CONFLICTS {
+            loaded.ledger.record(attempt, self.recorded(what, retry_after), now);
+            match self.commit(lease, &mut loaded).await {
+                Ok(()) => {
+                    // A candidate may have taken the head's place; it is read when it is needed.
+                    let same = loaded.ledger.head.as_ref().map(|head| &head.version) == loaded.head.as_ref().map(|(version, _)| version);
+                    if same {
+                        self.this.learn(loaded.ledger, loaded.head, false);
+                    } else {
+                        self.this.look_alone().await?;
+                    }
+                    break;
+                }
+                Err(Stop::Conflict) if !lease.lost() => loaded = self.load(lease).await?,
+                Err(_) => {
+                    warn!("what became of the request could not be recorded; it stays open");
+                    break;
+                }
+            }
+        }
+        Ok(Outcome::Failed(what))
+    }
+
+    /// Records a failure before any attempt was announced. If the ledger is not writable either, nothing is recorded and nothing is sent.
+    async fn back_off_unannounced(&self, lease: &Lease, loaded: Loaded, cause: NotSent) -> Result<Outcome, Stop> {
+        self.record(lease, loaded, &AttemptId(String::new()), FailureKind::NotSent(cause), None).await
+    }
+
+    /// Writes the ledger over what was read. A reply that was lost is made up for by reading back.
+    async fn commit(&self, lease: &Lease, loaded: &mut Loaded) -> Result<(), Stop> {
+        let store = &self.this.ledger;
+        loaded.ledger.generation += 1;
+        loaded.etag = match store.write(lease.owner(), &loaded.ledger, loaded.etag.as_ref()).await {
+            Ok(etag) => Some(etag),
+            Err(WriteError::Conflict) => return Err(if lease.renewed().await { Stop::Conflict } else { Stop::LockLost }),
+            Err(WriteError::NotWritable(why)) => return Err(LookError::Unavailable(why).into()),
+            Err(WriteError::Unclear) => match store.read().await.map_err(LookError::from)? {
+                Some(snapshot) if snapshot.ledger == loaded.ledger => Some(snapshot.etag),
+                _ => return Err(Stop::Conflict),
+            },
+        };
+        Ok(())
+    }
+
+    fn recorded(&self, what: FailureKind, retry_after: Option<SignedDuration>) -> Recorded {
+        Recorded { what, retry_after, settings: self.policy.settings }
+    }
+
+    fn unsaved_outcome(&self, why: &str) -> Option<Outcome> {
+        self.this.unsaved().map(|_| Outcome::Unsaved(why.to_owned()))
+    }
+
+    fn time_left(&self) -> Duration {
+        self.end.saturating_sub(self.this.clock.monotonic())
+    }
+}
+
+impl Loaded {
+    fn credential(&self) -> Option<&Credential> {
+        self.head.as_ref().map(|(_, credential)| &**credential)
+    }
+}
+
+fn elapsed(from: Duration, to: Duration) -> SignedDuration {
+    SignedDuration::try_from(to.saturating_sub(from)).unwrap_or(SignedDuration::MAX)
+}
+
+/// Once, at the end of a pass, for all who joined it.
+fn log(outcome: &Outcome) {
+    match outcome {
+        Outcome::Refreshed => info!("a new pair of tokens is stored"),
+        Outcome::NotDue { until, why } => info!(%until, "no refresh: {why}"),
+        Outcome::Busy => info!("another process is at work on the tokens"),
+        Outcome::NeedsConsent(why) => warn!("a person has to connect Exact Online again: {why}"),
+        Outcome::Failed(what) => warn!(class = what.class(), "the refresh failed: {what}"),
+        Outcome::Unsaved(why) => error!("A NEW PAIR OF TOKENS IS NOT STORED and is kept in memory: {why}"),
+        Outcome::StoreFailed(problem) => warn!("nothing was sent: {problem}"),
+        Outcome::Crashed => error!("a refresh ended abnormally"),
+    }
+}

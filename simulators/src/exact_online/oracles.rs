@@ -22,7 +22,7 @@ impl Rules {
         &self.config
     }
 
-    /// The first user logs in and allows the app; the code that comes back, decoded. An older code of that user is
+    /// A user logs in and allows the app; the code that comes back, decoded. An older code of that user is
     /// dead from now on, their chain only once the new code is exchanged.
     ///
     /// # Panics

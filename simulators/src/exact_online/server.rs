@@ -146,6 +146,12 @@ impl ExactOnline {
         self.rules().always(fault);
     }
 
+    /// See [`Rules::faults_left`].
+    #[must_use]
+    pub fn faults_left(&self) -> usize {
+        self.rules().faults_left()
+    }
+
     /// See [`Rules::is_alive`].
     #[must_use]
     pub fn is_alive(&self, access_token: &str) -> bool {

@@ -79,7 +79,7 @@ impl Rules {
         }
     }
 
-    /// The next request without a fault suffers this one, and so on in order. A refused request uses a fault up too.
+    /// Goes to the end of the script: each request takes the first fault of it. A refused request uses one up too.
     pub fn script(&mut self, fault: Fault) {
         self.script.push_back(fault);
     }

@@ -45,7 +45,7 @@ pub(super) struct Code {
     pub(super) user: usize,
     pub(super) redirect_uri: String,
     pub(super) expires: Timestamp,
-    /// The how manieth authorization this was.
+    /// Counts authorizations: the highest of a user is the newest.
     pub(super) number: usize,
     pub(super) used: bool,
 }

@@ -39,7 +39,7 @@ fn equal_worlds_make_equal_tokens_and_a_clone_goes_its_own_way() {
     assert_eq!(first, b.chain());
     let mut fork = a.rules.clone();
     assert!(a.granted(&first) == b.granted(&first));
-    assert!(fork.token(a.now, &TokenRequest::refresh(&Config::default(), &first)).status == 200);
+    assert_eq!(fork.token(a.now, &TokenRequest::refresh(&Config::default(), &first)).status, 200, "what happens there does not happen here");
     assert!(world(|c| c.seed = 2).chain() != first);
 }
 

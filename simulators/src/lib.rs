@@ -1,1 +1,3 @@
 //! Stand-ins for the outside world.
+
+pub mod functions_host;

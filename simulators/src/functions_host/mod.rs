@@ -1,0 +1,385 @@
+//! A simulated Azure Functions host for custom handlers.
+//!
+//! It reads host.json and the function.json files as the host does, starts the handler as a process of its own, speaks
+//! the host's HTTP to it, and judges the replies as the host would: also the replies that make the real host wait
+//! for ever. It works in real time, beside real processes; what it decides is decided in pure functions.
+//!
+//! | file | what |
+//! |---|---|
+//! | `options`, `settings`, `time_span` | what a start is told |
+//! | `app`, `binding`, `ncrontab` | host.json and function.json |
+//! | `process`, `generation` | spawning, readiness, crash, kill, respawn |
+//! | `wire` | HTTP/1.1 with chosen framing |
+//! | `host` | what all parts share; one call to the handler |
+//! | `envelope`, `verdict`, `invoke` | timer invocations: T1 to T9, judgement, retries |
+//! | `schedule`, `timer`, `status_store` | when timers fire |
+//! | `http`, `route`, `forward`, `http_envelope` | calls from outside |
+//! | `console`, `event`, `witness`, `listening` | what a test looks at |
+//!
+//! Not simulated: proxying (`enableProxyingHttpRequest`), `customHandler.http.routes`, extension bundles, file watching,
+//! the singleton lease between instances, scaling.
+
+mod ambient;
+mod app;
+mod binding;
+mod console;
+mod envelope;
+mod event;
+mod forward;
+mod generation;
+mod host;
+mod http;
+mod http_envelope;
+mod invoke;
+mod listening;
+mod ncrontab;
+mod options;
+mod process;
+mod route;
+mod schedule;
+mod settings;
+mod status_store;
+mod time_span;
+mod timer;
+mod verdict;
+mod wire;
+mod witness;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::{net::TcpListener, sync::broadcast, time::Instant};
+
+pub use console::{Line, Severity, Stream, severity};
+pub use envelope::{RetryContext, StatusDates, TimerSample};
+pub use event::{Event, EventKind};
+pub use generation::Phase;
+pub use invoke::Invocation;
+pub use ncrontab::Ncrontab;
+pub use options::{ExitZero, HandlerStdout, HostOptions, Keys, Plan, Platform, Timers};
+pub use verdict::{ScriptResult, Verdict, judge};
+pub use wire::{Framing, Reply};
+pub use witness::{Channel, Place};
+
+use app::App;
+use binding::{Function, TimerTrigger, Trigger};
+use console::Console;
+use event::Events;
+use generation::{AfterKill, Generation};
+use host::Core;
+use invoke::Cause;
+
+/// A running host. Dropped, it kills every handler that it started.
+pub struct FunctionsHost {
+    core: Arc<Core>,
+    front: SocketAddr,
+}
+
+/// A handler, seen from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandlerInfo {
+    /// Its port on 127.0.0.1; the same after a crash, another after [`FunctionsHost::restart_overlapping`].
+    pub port: u16,
+    /// Where it is in its life.
+    pub phase: Phase,
+}
+
+impl Drop for FunctionsHost {
+    fn drop(&mut self) {
+        self.core.abort();
+    }
+}
+
+impl FunctionsHost {
+    /// Reads the app, opens the front end, starts the handler and waits until it answers; then starts the timers.
+    ///
+    /// # Errors
+    /// What the host would not start with, naming the file; a handler that cannot be spawned, or failed three times.
+    pub async fn start(options: HostOptions) -> Result<Self> {
+        let host = Self::start_unready(options).await?;
+        host.wait_ready().await?;
+        timer::start(&host.core);
+        Ok(host)
+    }
+
+    /// As [`start`](Self::start), without waiting for the handler and without timers: invocations queue meanwhile.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start), save for the handler.
+    pub async fn start_unready(options: HostOptions) -> Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", options.front_port))
+            .await
+            .with_context(|| format!("the front end's port {}", options.front_port))?;
+        let front = listener.local_addr()?;
+        let environment = process::environment(&options, front.port())?;
+        let app = App::read(&options, &environment)?;
+        let is_timer = |function: &Function| matches!(function.trigger, Trigger::Timer(_));
+        if options.platform == Platform::CoreTools && app.functions.iter().any(is_timer) {
+            process::demand_storage(&environment)?;
+        }
+        let events = Events::new();
+        let console = Console::new(app.console_level, events.clone());
+        let core = Core::new(options, app, environment, (console, events));
+        let host = Self {
+            core: Arc::new(core),
+            front,
+        };
+        host.respawn().await?;
+        host.core.spawn(http::serve(host.core.clone(), listener));
+        Ok(host)
+    }
+
+    /// Where the front end listens, e.g. `http://127.0.0.1:7071`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.front)
+    }
+
+    /// The current handler first, then those that were replaced.
+    #[must_use]
+    pub fn handlers(&self) -> Vec<HandlerInfo> {
+        let generations = self.core.generations();
+        let info = |generation: &Arc<Generation>| HandlerInfo {
+            port: generation.port,
+            phase: generation.phase(),
+        };
+        generations.iter().map(info).collect()
+    }
+
+    /// Waits until the handler answers.
+    ///
+    /// # Errors
+    /// The handler was given up, stopped or is dead; or the host's patience (`queue_budget`) is at an end.
+    pub async fn wait_ready(&self) -> Result<HandlerInfo> {
+        let generation = self.current()?;
+        let port = generation.port;
+        match generation.settled(self.core.options.queue_budget).await {
+            Some(phase @ Phase::Ready { .. }) => Ok(HandlerInfo { port, phase }),
+            phase => bail!(
+                "the handler is not ready but {phase:?}; its console: {:?}",
+                self.console()
+            ),
+        }
+    }
+
+    /// The handler's process id.
+    ///
+    /// # Errors
+    /// There is no handler that is ready.
+    pub fn pid(&self) -> Result<u32> {
+        match self.current()?.phase() {
+            Phase::Ready { pid, .. } => Ok(pid),
+            phase => bail!("the handler is not ready but {phase:?}"),
+        }
+    }
+
+    /// From the spawn of the current handler to its first answer.
+    ///
+    /// # Errors
+    /// There is no handler that is ready.
+    pub fn ready_after(&self) -> Result<Duration> {
+        match self.current()?.phase() {
+            Phase::Ready { ready_after, .. } => Ok(ready_after),
+            phase => bail!("the handler is not ready but {phase:?}"),
+        }
+    }
+
+    /// A bare `GET /`, as the scale controller causes one at any time; how long the answer took.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub async fn ping(&self) -> Result<Duration> {
+        let generation = self.current()?;
+        let begun = Instant::now();
+        let answer = generation
+            .pool
+            .exchange(&process::bare_get(generation.port))
+            .await;
+        answer.map_err(|lost| anyhow::anyhow!("{lost}"))?;
+        Ok(begun.elapsed())
+    }
+
+    /// One attempt of the app's only timer, exactly as the sample says.
+    ///
+    /// # Errors
+    /// The app has no timer, or several.
+    pub async fn fire_timer(&self, sample: &TimerSample) -> Result<Invocation> {
+        let (function, timer) = self.sole_timer()?;
+        Ok(self.core.attempt(function, timer, sample).await)
+    }
+
+    /// One scheduled tick of the app's only timer, now: stored status, retries, and the status stored afterwards.
+    ///
+    /// # Errors
+    /// The app has no timer, or several.
+    pub async fn fire_scheduled(&self) -> Result<Invocation> {
+        let (function, timer) = self.sole_timer()?;
+        Ok(self
+            .core
+            .run_scheduled(function, timer, Cause::Tick)
+            .await
+            .1)
+    }
+
+    /// SIGKILL now, also in the middle of a request, and no new handler until [`respawn`](Self::respawn): the host's own death.
+    ///
+    /// # Errors
+    /// There is no handler.
+    pub async fn kill(&self) -> Result<()> {
+        self.current()?.put_down().await;
+        Ok(())
+    }
+
+    /// SIGKILL from elsewhere, as when memory runs out: the host counts a crash and starts the handler again.
+    ///
+    /// # Errors
+    /// There is no handler.
+    pub fn crash(&self) -> Result<()> {
+        self.current()?.kill(AfterKill::Count);
+        Ok(())
+    }
+
+    /// SIGINT to the handler, as Ctrl+C in a terminal sends it before Core Tools do anything themselves.
+    ///
+    /// # Errors
+    /// There is no handler.
+    pub fn interrupt(&self) -> Result<()> {
+        self.current()?.interrupt();
+        Ok(())
+    }
+
+    /// A new handler on a new port, as after a restart of the host; does not wait for it.
+    ///
+    /// # Errors
+    /// There is no free port.
+    pub async fn respawn(&self) -> Result<()> {
+        let port = self.free_port().await?;
+        self.core.replace(&Generation::start(&self.core, port));
+        Ok(())
+    }
+
+    /// A second handler on another port; once it is ready it takes over, while the old one drains and is then killed.
+    ///
+    /// # Errors
+    /// The new handler does not become ready; then the old one stays.
+    pub async fn restart_overlapping(&self) -> Result<HandlerInfo> {
+        ensure!(
+            self.core.app.port.is_none(),
+            "a fixed customHandler.port makes restarts sequential"
+        );
+        let port = self.free_port().await?;
+        let generation = Generation::start(&self.core, port);
+        let phase = generation.settled(self.core.options.queue_budget).await;
+        let Some(phase @ Phase::Ready { .. }) = phase else {
+            generation.put_down().await;
+            bail!("the new handler is not ready but {phase:?}");
+        };
+        if let Some(old) = self.core.replace(&generation) {
+            let budget = self.core.options.drain;
+            self.core.spawn(async move { old.drain(budget).await });
+        }
+        Ok(HandlerInfo { port, phase })
+    }
+
+    /// Takes nothing new, waits at most `drain` for what is in flight, then SIGKILL. The front end closes.
+    ///
+    /// # Errors
+    /// There is no handler.
+    pub async fn stop(&self) -> Result<()> {
+        self.core.stopping.send_replace(true);
+        self.current()?.drain(self.core.options.drain).await;
+        Ok(())
+    }
+
+    /// Closes the read end of the handler's standard output, for this handler and later ones.
+    pub fn close_stdout(&self) {
+        self.core.stdout_closed.send_replace(true);
+    }
+
+    /// Every line that handlers have printed.
+    #[must_use]
+    pub fn console(&self) -> Vec<Line> {
+        self.core.console.lines()
+    }
+
+    /// Everything that has happened.
+    #[must_use]
+    pub fn events(&self) -> Vec<Event> {
+        self.core.events.all()
+    }
+
+    /// Everything that happens from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.core.events.subscribe()
+    }
+
+    /// Where any of the secrets is in what the handler printed or answered, the 200 body of the token function excepted.
+    ///
+    /// Looks for each secret as it is, percent-encoded, and escaped as in a JSON string.
+    #[must_use]
+    pub fn search(&self, secrets: &[String]) -> Vec<Place> {
+        self.core.witness.search(&self.console(), secrets)
+    }
+
+    /// Connections to the handler that are kept alive and at rest.
+    #[must_use]
+    pub fn idle_connections(&self) -> usize {
+        self.core
+            .current()
+            .map_or(0, |generation| generation.pool.idle())
+    }
+
+    /// Every TCP address on which the handler listens. Linux only.
+    ///
+    /// # Errors
+    /// No handler is ready, or `/proc` cannot be read.
+    pub fn listening(&self) -> Result<Vec<SocketAddr>> {
+        listening::addresses(self.pid()?)
+    }
+
+    /// Asserts that the handler listens on its port of 127.0.0.1 and nowhere else. Linux only.
+    ///
+    /// # Errors
+    /// It listens elsewhere too; or as for [`listening`](Self::listening).
+    pub fn assert_loopback_only(&self) -> Result<()> {
+        let expected = SocketAddr::from(([127, 0, 0, 1], self.current()?.port));
+        let found = self.listening()?;
+        ensure!(
+            found == [expected],
+            "the handler listens on {found:?}, not on {expected} alone"
+        );
+        Ok(())
+    }
+
+    /// Asserts that `GET /` is answered within a second.
+    ///
+    /// # Errors
+    /// It is not.
+    pub async fn assert_answers_at_once(&self) -> Result<()> {
+        let answer = tokio::time::timeout(Duration::from_secs(1), self.ping());
+        answer.await.context("no answer to GET / within 1 s")??;
+        Ok(())
+    }
+
+    fn current(&self) -> Result<Arc<Generation>> {
+        self.core.current().context("the host has no handler")
+    }
+
+    fn sole_timer(&self) -> Result<(&Function, &TimerTrigger)> {
+        let function = self.core.app.sole_timer()?;
+        match &function.trigger {
+            Trigger::Timer(timer) => Ok((function, timer)),
+            Trigger::Http(_) => bail!("the app has no timer function"),
+        }
+    }
+
+    /// As `WorkerUtilities` does: bind port 0, read the number, close. Another process can take it in between.
+    async fn free_port(&self) -> Result<u16> {
+        let wanted = self.core.app.port.unwrap_or(0);
+        let listener = TcpListener::bind(("127.0.0.1", wanted))
+            .await
+            .with_context(|| format!("customHandler.port {wanted} cannot be bound"))?;
+        Ok(listener.local_addr()?.port())
+    }
+}

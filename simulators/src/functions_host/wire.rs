@@ -1,0 +1,313 @@
+//! HTTP/1.1 to the handler, written by hand: no client library lets a test choose chunks and TCP segments.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::Instant,
+};
+
+/// How a request's body is framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// `Transfer-Encoding: chunked`, the body in one chunk: as in Azure.
+    Chunked,
+    /// `Content-Length`: as with Core Tools.
+    ContentLength,
+    /// Chunked, in chunks and TCP segments of at most so many bytes (at least 1).
+    Split {
+        /// Bytes of body in a chunk.
+        chunk: usize,
+        /// Bytes written at a time, the head included.
+        segment: usize,
+    },
+}
+
+/// A reply of the handler.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// In the order received, names as sent.
+    pub headers: Vec<(String, String)>,
+    /// Without its framing.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// The first header of that name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn content_length(&self) -> Option<u64> {
+        self.header("content-length")?.trim().parse().ok()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) method: String,
+    pub(super) target: String,
+    /// Everything but the framing, in order.
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Option<(Vec<u8>, Framing)>,
+}
+
+/// Why there is no reply, as the host tells the cases apart.
+#[derive(Debug)]
+pub(super) enum Lost {
+    Refused(io::Error),
+    Broken(String),
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(error) => write!(f, "HttpRequestException: {error}"),
+            Self::Broken(why) => write!(f, "HttpRequestException: {why}"),
+        }
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    idle_since: Instant,
+}
+
+/// Keep-alive connections to one port of 127.0.0.1, as the host's `HttpClient` pools them.
+pub(super) struct Pool {
+    port: u16,
+    idle: Mutex<VecDeque<Connection>>,
+}
+
+/// .NET's `PooledConnectionIdleTimeout` is a minute: an older connection is not used again.
+const IDLE: Duration = Duration::from_mins(1);
+
+impl Pool {
+    pub(super) fn new(port: u16) -> Self {
+        Self {
+            port,
+            idle: Mutex::default(),
+        }
+    }
+
+    /// One request, one reply; never sent twice.
+    pub(super) async fn exchange(&self, request: &Request) -> Result<Reply, Lost> {
+        let mut stream = match self.reuse() {
+            Some(stream) => stream,
+            None => TcpStream::connect(("127.0.0.1", self.port))
+                .await
+                .map_err(Lost::Refused)?,
+        };
+        stream
+            .set_nodelay(true)
+            .map_err(|error| Lost::Broken(error.to_string()))?;
+        let sent = send(&mut stream, request).await;
+        // A handler may answer before it has read everything (413), so a failed write is not the last word.
+        let (reply, keep) = match (receive(&mut stream, request.method == "HEAD").await, sent) {
+            (Ok(reply), _) => reply,
+            (Err(_), Err(error)) => return Err(Lost::Broken(error.to_string())),
+            (Err(why), Ok(())) => return Err(Lost::Broken(why)),
+        };
+        if keep {
+            self.lock().push_back(Connection {
+                stream,
+                idle_since: Instant::now(),
+            });
+        }
+        Ok(reply)
+    }
+
+    /// Connections at rest.
+    pub(super) fn idle(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    fn reuse(&self) -> Option<TcpStream> {
+        let mut idle = self.lock();
+        while let Some(connection) = idle.pop_back() {
+            let mut byte = [0];
+            // At rest there is nothing to read: bytes, an end or an error make it unusable.
+            let rests = matches!(
+                connection.stream.try_read(&mut byte),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock
+            );
+            if rests && connection.idle_since.elapsed() < IDLE {
+                return Some(connection.stream);
+            }
+        }
+        None
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The bytes of a request.
+pub(super) fn encode(request: &Request) -> Vec<u8> {
+    let mut bytes = format!("{} {} HTTP/1.1\r\n", request.method, request.target).into_bytes();
+    for (name, value) in &request.headers {
+        bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+    }
+    match &request.body {
+        None => bytes.extend_from_slice(b"\r\n"),
+        Some((body, Framing::ContentLength)) => {
+            bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
+            bytes.extend_from_slice(body);
+        }
+        Some((body, framing)) => {
+            bytes.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
+            let size = match framing {
+                Framing::Split { chunk, .. } => *chunk,
+                Framing::Chunked | Framing::ContentLength => body.len(),
+            };
+            for chunk in body.chunks(size.max(1)) {
+                bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+                bytes.extend_from_slice(chunk);
+                bytes.extend_from_slice(b"\r\n");
+            }
+            bytes.extend_from_slice(b"0\r\n\r\n");
+        }
+    }
+    bytes
+}
+
+async fn send(stream: &mut TcpStream, request: &Request) -> io::Result<()> {
+    let bytes = encode(request);
+    let segment = match request.body {
+        Some((_, Framing::Split { segment, .. })) => segment.max(1),
+        _ => bytes.len(),
+    };
+    for part in bytes.chunks(segment) {
+        stream.write_all(part).await?;
+        // Lets the other side see the segment by itself.
+        tokio::task::yield_now().await;
+    }
+    stream.flush().await
+}
+
+/// The reply, and whether the connection may be used again.
+async fn receive(stream: &mut TcpStream, head_only: bool) -> Result<(Reply, bool), String> {
+    let mut buffer = Vec::new();
+    let (mut reply, version, start) = loop {
+        if more(stream, &mut buffer).await? == 0 {
+            return Err("The response ended prematurely.".to_owned());
+        }
+        if let Some(head) = head(&buffer)? {
+            if (100..200).contains(&head.0.status) {
+                buffer.drain(..head.2);
+                continue;
+            }
+            break head;
+        }
+    };
+    let mut rest = buffer.split_off(start);
+    let chunked = reply
+        .header("transfer-encoding")
+        .is_some_and(|value| value.to_ascii_lowercase().contains("chunked"));
+    let bodiless = head_only || matches!(reply.status, 204 | 304);
+    let mut delimited = true;
+    if bodiless {
+    } else if chunked {
+        reply.body = chunks(stream, &mut rest).await?;
+    } else if let Some(length) = reply.content_length() {
+        let length = usize::try_from(length).map_err(|error| error.to_string())?;
+        while rest.len() < length {
+            if more(stream, &mut rest).await? == 0 {
+                return Err("The response ended prematurely.".to_owned());
+            }
+        }
+        reply.body = rest.drain(..length).collect();
+    } else {
+        while more(stream, &mut rest).await? > 0 {}
+        reply.body = std::mem::take(&mut rest);
+        delimited = false;
+    }
+    let closing = reply
+        .header("connection")
+        .is_some_and(|value| value.eq_ignore_ascii_case("close"));
+    let keep = delimited && version == 1 && !closing && rest.is_empty();
+    Ok((reply, keep))
+}
+
+fn head(buffer: &[u8]) -> Result<Option<(Reply, u8, usize)>, String> {
+    let mut headers = [httparse::EMPTY_HEADER; 100];
+    let mut parsed = httparse::Response::new(&mut headers);
+    match parsed.parse(buffer).map_err(|error| error.to_string())? {
+        httparse::Status::Partial => Ok(None),
+        httparse::Status::Complete(length) => {
+            let headers = parsed
+                .headers
+                .iter()
+                .map(|header| {
+                    let value = String::from_utf8_lossy(header.value).into_owned();
+                    (header.name.to_owned(), value)
+                })
+                .collect();
+            let reply = Reply {
+                status: parsed.code.unwrap_or_default(),
+                headers,
+                body: Vec::new(),
+            };
+            Ok(Some((reply, parsed.version.unwrap_or_default(), length)))
+        }
+    }
+}
+
+async fn chunks(stream: &mut TcpStream, rest: &mut Vec<u8>) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    loop {
+        let line = line(stream, rest).await?;
+        let digits = line.split(';').next().unwrap_or_default().trim();
+        let size = usize::from_str_radix(digits, 16).map_err(|error| error.to_string())?;
+        if size == 0 {
+            // Trailers, up to the empty line.
+            while !self::line(stream, rest).await?.is_empty() {}
+            return Ok(body);
+        }
+        while rest.len() < size + 2 {
+            if more(stream, rest).await? == 0 {
+                return Err("The response ended prematurely.".to_owned());
+            }
+        }
+        body.extend(rest.drain(..size));
+        if rest.drain(..2).collect::<Vec<u8>>() != b"\r\n" {
+            return Err("a chunk does not end where it says".to_owned());
+        }
+    }
+}
+
+async fn line(stream: &mut TcpStream, rest: &mut Vec<u8>) -> Result<String, String> {
+    loop {
+        if let Some(end) = rest.windows(2).position(|pair| pair == b"\r\n") {
+            let line: Vec<u8> = rest.drain(..end + 2).collect();
+            return Ok(String::from_utf8_lossy(&line[..end]).into_owned());
+        }
+        if more(stream, rest).await? == 0 {
+            return Err("The response ended prematurely.".to_owned());
+        }
+    }
+}
+
+async fn more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<usize, String> {
+    stream
+        .read_buf(buffer)
+        .await
+        .map_err(|error| error.to_string())
+}

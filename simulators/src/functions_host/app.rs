@@ -262,7 +262,7 @@ mod tests {
                 "not a log level",
             ),
             (
-                json!({"customHandler": {"enableForwardingHttpRequest": "maybe"}}),
+                json!({"customHandler": {"description": {"defaultExecutablePath": "x"}, "enableForwardingHttpRequest": "maybe"}}),
                 "neither true nor false",
             ),
             (

@@ -11,8 +11,8 @@ use std::{path::PathBuf, time::Duration};
 
 use serde_json::{Value, json};
 use simulators::functions_host::{
-    Channel, EventKind, ExitZero, FunctionsHost, HandlerStdout, HostOptions, Invocation, Phase,
-    Platform, Severity, TimerSample, Timers, Verdict,
+    Channel, EventKind, ExitZero, Framing, FunctionsHost, HandlerStdout, HostOptions, Invocation,
+    Phase, Platform, Severity, TimerSample, Timers, Verdict,
 };
 use tempfile::TempDir;
 
@@ -217,6 +217,12 @@ async fn the_handler_sees_its_settings_and_nothing_else() {
         .env("OWN", "1");
     let host = FunctionsHost::start(options).await.unwrap();
     let port = host.handlers()[0].port;
+    // The variables come in order, and this is the last one.
+    until(
+        &host,
+        |kind| matches!(kind, EventKind::Console(line) if line.text.starts_with("env WEBSITE_SKU=")),
+    )
+    .await;
     let lines = host.console();
     let names: Vec<&str> = lines
         .iter()
@@ -606,6 +612,11 @@ async fn the_console_has_severities_and_survives_a_broken_pipe() {
         |kind| matches!(kind, EventKind::Console(line) if line.text == "an error line"),
     )
     .await;
+    until(
+        &host,
+        |kind| matches!(kind, EventKind::Console(line) if line.text == "plain line"),
+    )
+    .await;
     let severity = |text: &str| {
         host.console()
             .into_iter()
@@ -725,4 +736,112 @@ async fn a_scaled_timer_ticks_one_at_a_time() {
             _ => {}
         }
     }
+}
+
+#[tokio::test]
+async fn a_tick_cut_by_the_hosts_death_is_past_due_again() {
+    let app = App::new(true);
+    let statuses = TempDir::new().unwrap();
+    let file = statuses.path().join("Host.Functions.RefreshToken/status");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let date = "2026-01-01T00:00:00+00:00";
+    let status = json!({"Last": date, "Next": "2026-01-01T00:09:00+00:00", "LastUpdated": date});
+    std::fs::write(&file, status.to_string()).unwrap();
+    let mut options = app.options();
+    options.status_folder = Some(statuses.path().to_owned());
+    options.timers = Timers::OnSchedule;
+    app.mode("hang");
+    let host = FunctionsHost::start(options).await.unwrap();
+    let hung =
+        |kind: &EventKind| matches!(kind, EventKind::Console(line) if line.text.contains("hang"));
+    until(&host, hung).await;
+    host.kill().await.unwrap();
+    assert!(
+        std::fs::read_to_string(&file)
+            .unwrap()
+            .contains("2026-01-01T00:09:00")
+    );
+    app.mode("");
+    host.respawn().await.unwrap();
+    host.start_timers();
+    let done = |kind: &EventKind| {
+        matches!(
+            kind,
+            EventKind::TimerCompleted {
+                verdict: Verdict::Success,
+                ..
+            }
+        )
+    };
+    until(&host, done).await;
+    let fired = host.events();
+    let past_due = fired
+        .iter()
+        .filter(|event| matches!(event.kind, EventKind::TimerFired { past_due: true, .. }));
+    assert_eq!(past_due.count(), 2);
+}
+
+#[tokio::test]
+async fn a_raw_request_goes_past_the_front_end() {
+    let app = App::new(true);
+    let host = app.start().await;
+    let reply = host
+        .send_raw("GET", "/anything?x=1", &[("x-a", "1")], None)
+        .await
+        .unwrap();
+    assert_eq!(reply.status, 302);
+    assert!(
+        String::from_utf8(reply.body)
+            .unwrap()
+            .contains("/anything?x=1")
+    );
+    // axum refuses more than 2 MB before it has read it all: the answer is not lost in the middle of the sending.
+    let body = Some((vec![b'x'; 3 << 20], Framing::Chunked));
+    let reply = host
+        .send_raw("POST", "/RefreshToken", &[], body)
+        .await
+        .unwrap();
+    assert_eq!(reply.status, 413);
+}
+
+#[tokio::test]
+async fn manual_attempts_have_an_id_each() {
+    let app = App::new(true);
+    let retry = json!({"strategy": "fixedDelay", "maxRetryCount": 1, "delayInterval": "00:01:00"});
+    app.write_timer(&json!({"schedule": "0 */9 * * * *"}), &retry);
+    app.mode("fail first");
+    let mut options = app.options();
+    options.retry_delay = Some(Duration::ZERO);
+    let host = FunctionsHost::start(options).await.unwrap();
+    let url = format!("{}/admin/functions/RefreshToken", host.url());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let run = client
+        .post(url)
+        .header("x-functions-key", "FAKE-MASTER-KEY")
+        .body(r#"{"input":""}"#);
+    assert_eq!(run.send().await.unwrap().status(), 202);
+    until(&host, |kind| {
+        matches!(
+            kind,
+            EventKind::TimerCompleted {
+                verdict: Verdict::Success,
+                ..
+            }
+        )
+    })
+    .await;
+    let fired = host
+        .events()
+        .into_iter()
+        .filter_map(|event| match event.kind {
+            EventKind::TimerFired {
+                invocation_id,
+                retry,
+                ..
+            } => Some((invocation_id, retry)),
+            _ => None,
+        });
+    let fired: Vec<(String, u32)> = fired.collect();
+    assert_eq!((fired[0].1, fired[1].1), (0, 1));
+    assert_ne!(fired[0].0, fired[1].0);
 }

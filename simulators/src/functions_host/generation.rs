@@ -5,7 +5,6 @@
 use std::{process::ExitStatus, sync::Arc, time::Duration};
 
 use tokio::{
-    process::Child,
     sync::{mpsc, watch},
     time::Instant,
 };
@@ -188,7 +187,7 @@ async fn supervise(
             &core.console,
             &stdout_closed,
         );
-        let (mut process, pid) = match spawned {
+        let mut handler = match spawned {
             Ok(spawned) => spawned,
             Err(error) => {
                 let why = format!("{error:#}");
@@ -197,11 +196,11 @@ async fn supervise(
                 return;
             }
         };
-        let (exit, killed) = live(&core, &generation, &mut process, pid, &mut orders).await;
+        let (exit, killed) = live(&core, &generation, &mut handler, &mut orders).await;
         let next = after_exit(killed, exit, core.options.exit_zero);
         let give_up = next == AfterExit::Count && errors.add(Instant::now());
-        // The readers of the pipes may be a line behind.
-        tokio::task::yield_now().await;
+        handler.last_lines().await;
+        let pid = handler.pid;
         core.events.emit(EventKind::HandlerExited {
             pid,
             how: format!(
@@ -232,11 +231,11 @@ async fn supervise(
 async fn live(
     core: &Core,
     generation: &Generation,
-    child: &mut Child,
-    pid: u32,
+    handler: &mut process::Handler,
     orders: &mut mpsc::UnboundedReceiver<Order>,
 ) -> (i32, Option<AfterKill>) {
     let spawned_at = Instant::now();
+    let (child, pid) = (&mut handler.child, handler.pid);
     let readiness = process::ready(&generation.pool, generation.port, core.app.readiness_budget);
     tokio::pin!(readiness);
     let mut asked = true;

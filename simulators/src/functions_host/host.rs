@@ -1,7 +1,10 @@
 //! What the parts of one simulated host share, and one call to the handler.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -41,6 +44,10 @@ pub(super) struct Core {
     current: Mutex<Option<Arc<Generation>>>,
     retired: Mutex<Vec<Arc<Generation>>>,
     tasks: Mutex<JoinSet<()>>,
+    /// The timers' listeners, which end with the host's death.
+    listeners: Mutex<JoinSet<()>>,
+    /// How often the host has died.
+    deaths: AtomicU64,
 }
 
 /// How one call to the handler went.
@@ -69,6 +76,8 @@ impl Core {
             current: Mutex::default(),
             retired: Mutex::default(),
             tasks: Mutex::default(),
+            listeners: Mutex::default(),
+            deaths: AtomicU64::new(0),
             options,
             app,
             environment,
@@ -87,6 +96,23 @@ impl Core {
     /// Ends every task, and with the supervising ones every handler: their children are killed when dropped.
     pub(super) fn abort(&self) {
         lock(&self.tasks).abort_all();
+        lock(&self.listeners).abort_all();
+    }
+
+    /// Runs until the host dies or is dropped.
+    pub(super) fn spawn_listener(&self, task: impl Future<Output = ()> + Send + 'static) {
+        lock(&self.listeners).spawn(task);
+    }
+
+    /// The host's death: what it was about to write down, it does not.
+    pub(super) fn die(&self) {
+        self.deaths.fetch_add(1, Ordering::SeqCst);
+        lock(&self.listeners).abort_all();
+    }
+
+    /// To be compared before and after: a difference means that the host has died in between.
+    pub(super) fn deaths(&self) -> u64 {
+        self.deaths.load(Ordering::SeqCst)
     }
 
     pub(super) fn current(&self) -> Option<Arc<Generation>> {

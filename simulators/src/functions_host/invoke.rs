@@ -136,6 +136,7 @@ impl Core {
         let id = Uuid::new_v4().to_string();
         let mut failed = serde_json::Value::Null;
         let mut count = 0;
+        let deaths = self.deaths();
         loop {
             let invocation_id = (cause != Cause::Manual).then(|| id.clone());
             let retry = function.retry.as_ref().map(|policy| RetryContext {
@@ -166,7 +167,8 @@ impl Core {
             let spent = policy.max_retries.is_some_and(|most| count >= most);
             // In the real host this reply would never have come back to be retried.
             let stuck = matches!(invocation.verdict, Verdict::NeverCompletes(_));
-            if spent || stuck || *self.stopping.borrow() {
+            let over = *self.stopping.borrow() || deaths != self.deaths();
+            if spent || stuck || over {
                 return invocation;
             }
             failed = exception(&function.name, why, 2_048);

@@ -98,7 +98,7 @@ impl FunctionsHost {
     pub async fn start(options: HostOptions) -> Result<Self> {
         let host = Self::start_unready(options).await?;
         host.wait_ready().await?;
-        timer::start(&host.core);
+        host.start_timers();
         Ok(host)
     }
 
@@ -127,6 +127,11 @@ impl FunctionsHost {
         host.respawn().await?;
         host.core.spawn(http::serve(host.core.clone(), listener));
         Ok(host)
+    }
+
+    /// Starts the timers as the options say, past-due ticks first; [`start`](Self::start) has done it already.
+    pub fn start_timers(&self) {
+        timer::start(&self.core);
     }
 
     /// Where the front end listens, e.g. `http://127.0.0.1:7071`.
@@ -221,11 +226,44 @@ impl FunctionsHost {
             .1)
     }
 
-    /// SIGKILL now, also in the middle of a request, and no new handler until [`respawn`](Self::respawn): the host's own death.
+    /// Any request, straight to the handler and past the front end; not judged.
+    ///
+    /// `headers` stand before those of the body's framing; `Host` is set here.
+    ///
+    /// # Errors
+    /// There is no whole reply.
+    pub async fn send_raw(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: Option<(Vec<u8>, Framing)>,
+    ) -> Result<Reply> {
+        let generation = self.current()?;
+        let mut request = process::bare_get(generation.port);
+        method.clone_into(&mut request.method);
+        target.clone_into(&mut request.target);
+        let own = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        request.headers.extend(own);
+        request.body = body;
+        let reply = generation.pool.exchange(&request).await;
+        let reply = reply.map_err(|lost| anyhow::anyhow!("{lost}"))?;
+        let name = format!("{method} {target}");
+        self.core
+            .witness
+            .saw(&name, &reply, &self.core.options.token_function);
+        Ok(reply)
+    }
+
+    /// SIGKILL now, also in the middle of a request: the host's own death. Timers end without storing their status, and
+    /// there is no new handler until [`respawn`](Self::respawn).
     ///
     /// # Errors
     /// There is no handler.
     pub async fn kill(&self) -> Result<()> {
+        self.core.die();
         self.current()?.put_down().await;
         Ok(())
     }
@@ -248,7 +286,8 @@ impl FunctionsHost {
         Ok(())
     }
 
-    /// A new handler on a new port, as after a restart of the host; does not wait for it.
+    /// A new handler on a new port, as after a restart of the host; does not wait for it. Timers that ended with
+    /// [`kill`](Self::kill) need [`start_timers`](Self::start_timers).
     ///
     /// # Errors
     /// There is no free port.

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use tokio::{
     process::{Child, Command},
     sync::watch,
+    task::JoinSet,
     time::Instant,
 };
 use uuid::Uuid;
@@ -60,6 +61,24 @@ pub(super) fn environment(options: &HostOptions, front_port: u16) -> Result<Envi
     Ok(environment)
 }
 
+/// A handler that runs.
+pub(super) struct Handler {
+    pub(super) child: Child,
+    pub(super) pid: u32,
+    readers: JoinSet<()>,
+}
+
+/// How long the pipes of a dead handler are read on, should somebody else hold their other ends.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+impl Handler {
+    /// Waits until all that the dead handler printed is in the console.
+    pub(super) async fn last_lines(&mut self) {
+        let read = async { while self.readers.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(LAST_LINES, read).await;
+    }
+}
+
 /// Starts a handler and the readers of its pipes.
 pub(super) fn spawn(
     app: &App,
@@ -67,7 +86,7 @@ pub(super) fn spawn(
     port: u16,
     console: &Console,
     stdout_closed: &watch::Receiver<bool>,
-) -> Result<(Child, u32)> {
+) -> Result<Handler> {
     let mut environment = environment.clone();
     let worker_id = Uuid::new_v4().to_string();
     for name in ["FUNCTIONS_CUSTOMHANDLER_PORT", "FUNCTIONS_HTTPWORKER_PORT"] {
@@ -95,17 +114,22 @@ pub(super) fn spawn(
         .spawn()
         .with_context(|| format!("the handler `{executable}` could not be started"))?;
     let pid = child.id().context("the handler has no process id")?;
+    let mut readers = JoinSet::new();
     if let Some(pipe) = child.stdout.take()
         && !*stdout_closed.borrow()
     {
         let closed = stdout_closed.clone();
-        tokio::spawn(console.clone().read(pid, Stream::Stdout, pipe, closed));
+        readers.spawn(console.clone().read(pid, Stream::Stdout, pipe, closed));
     }
     if let Some(pipe) = child.stderr.take() {
         let closed = stdout_closed.clone();
-        tokio::spawn(console.clone().read(pid, Stream::Stderr, pipe, closed));
+        readers.spawn(console.clone().read(pid, Stream::Stderr, pipe, closed));
     }
-    Ok((child, pid))
+    Ok(Handler {
+        child,
+        pid,
+        readers,
+    })
 }
 
 /// The host joins arguments as raw text: one with a blank in it is split, unless it is in double quotes.

@@ -31,7 +31,7 @@ pub(super) fn start(core: &Arc<Core>) {
         .filter(|function| !function.disabled)
     {
         if let Trigger::Timer(timer) = &function.trigger {
-            core.spawn(listen(core.clone(), function.clone(), timer.clone()));
+            core.spawn_listener(listen(core.clone(), function.clone(), timer.clone()));
         }
     }
 }
@@ -64,9 +64,11 @@ impl Core {
             .use_monitor
             .then(|| self.statuses.read(&function.name))
             .flatten();
+        let deaths = self.deaths();
         let started = ambient::now();
         let invocation = self.invoke(function, timer, stored.as_ref(), cause).await;
-        if timer.use_monitor {
+        // A dead host writes nothing: the tick is past due again at the next start.
+        if timer.use_monitor && deaths == self.deaths() {
             let status = ScheduleStatus::after(&self.ticks(timer), started);
             self.statuses.write(&function.name, &status);
         }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::Instant,
 };
@@ -113,13 +113,7 @@ impl Pool {
         stream
             .set_nodelay(true)
             .map_err(|error| Lost::Broken(error.to_string()))?;
-        let sent = send(&mut stream, request).await;
-        // A handler may answer before it has read everything (413), so a failed write is not the last word.
-        let (reply, keep) = match (receive(&mut stream, request.method == "HEAD").await, sent) {
-            (Ok(reply), _) => reply,
-            (Err(_), Err(error)) => return Err(Lost::Broken(error.to_string())),
-            (Err(why), Ok(())) => return Err(Lost::Broken(why)),
-        };
+        let (reply, keep) = converse(&mut stream, request).await?;
         if keep {
             self.lock().push_back(Connection {
                 stream,
@@ -188,7 +182,28 @@ pub(super) fn encode(request: &Request) -> Vec<u8> {
     bytes
 }
 
-async fn send(stream: &mut TcpStream, request: &Request) -> io::Result<()> {
+/// One request and its reply, and whether the connection may be used again.
+async fn converse(stream: &mut TcpStream, request: &Request) -> Result<(Reply, bool), Lost> {
+    let (mut reader, mut writer) = stream.split();
+    let sending = send(&mut writer, request);
+    let receiving = receive(&mut reader, request.method == "HEAD");
+    tokio::pin!(sending, receiving);
+    // A handler may answer before it has read everything (413), so both go on at once.
+    let mut sent = None;
+    let received = loop {
+        tokio::select! {
+            result = &mut sending, if sent.is_none() => sent = Some(result),
+            received = &mut receiving => break received,
+        }
+    };
+    match (received, sent) {
+        (Ok((reply, keep)), sent) => Ok((reply, keep && matches!(sent, Some(Ok(()))))),
+        (Err(_), Some(Err(error))) => Err(Lost::Broken(error.to_string())),
+        (Err(why), None | Some(Ok(()))) => Err(Lost::Broken(why)),
+    }
+}
+
+async fn send(stream: &mut (impl AsyncWrite + Unpin), request: &Request) -> io::Result<()> {
     let bytes = encode(request);
     let segment = match request.body {
         Some((_, Framing::Split { segment, .. })) => segment.max(1),
@@ -203,7 +218,10 @@ async fn send(stream: &mut TcpStream, request: &Request) -> io::Result<()> {
 }
 
 /// The reply, and whether the connection may be used again.
-async fn receive(stream: &mut TcpStream, head_only: bool) -> Result<(Reply, bool), String> {
+async fn receive(
+    stream: &mut (impl AsyncRead + Unpin),
+    head_only: bool,
+) -> Result<(Reply, bool), String> {
     let mut buffer = Vec::new();
     let (mut reply, version, start) = loop {
         if more(stream, &mut buffer).await? == 0 {
@@ -270,7 +288,10 @@ fn head(buffer: &[u8]) -> Result<Option<(Reply, u8, usize)>, String> {
     }
 }
 
-async fn chunks(stream: &mut TcpStream, rest: &mut Vec<u8>) -> Result<Vec<u8>, String> {
+async fn chunks(
+    stream: &mut (impl AsyncRead + Unpin),
+    rest: &mut Vec<u8>,
+) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     loop {
         let line = line(stream, rest).await?;
@@ -293,7 +314,7 @@ async fn chunks(stream: &mut TcpStream, rest: &mut Vec<u8>) -> Result<Vec<u8>, S
     }
 }
 
-async fn line(stream: &mut TcpStream, rest: &mut Vec<u8>) -> Result<String, String> {
+async fn line(stream: &mut (impl AsyncRead + Unpin), rest: &mut Vec<u8>) -> Result<String, String> {
     loop {
         if let Some(end) = rest.windows(2).position(|pair| pair == b"\r\n") {
             let line: Vec<u8> = rest.drain(..end + 2).collect();
@@ -305,7 +326,10 @@ async fn line(stream: &mut TcpStream, rest: &mut Vec<u8>) -> Result<String, Stri
     }
 }
 
-async fn more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<usize, String> {
+async fn more(
+    stream: &mut (impl AsyncRead + Unpin),
+    buffer: &mut Vec<u8>,
+) -> Result<usize, String> {
     stream
         .read_buf(buffer)
         .await

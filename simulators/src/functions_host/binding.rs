@@ -1,6 +1,6 @@
 //! function.json: what a function is triggered by.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{
     ncrontab::Ncrontab,
+    retry::{RetryDocument, RetryPolicy},
     schedule::Ticks,
     settings::{Environment, Unknown, expand, lookup},
     time_span,
@@ -56,32 +57,6 @@ pub(super) enum AuthLevel {
     Admin,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RetryPolicy {
-    /// `None` means for ever (`-1`).
-    pub(super) max_retries: Option<u32>,
-    pub(super) delay: RetryDelay,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum RetryDelay {
-    Fixed(Duration),
-    Exponential { least: Duration, most: Duration },
-}
-
-impl RetryPolicy {
-    /// The wait before retry `count`, counted from 1. Exponential: without the real host's jitter.
-    pub(super) fn wait_before(&self, count: u32) -> Duration {
-        match self.delay {
-            RetryDelay::Fixed(wait) => wait,
-            RetryDelay::Exponential { least, most } => {
-                let steps = 2_u32.saturating_pow(count).saturating_sub(1);
-                (least + Duration::from_secs(steps.into())).min(most)
-            }
-        }
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Document {
@@ -104,16 +79,6 @@ struct Binding {
     auth_level: Option<String>,
     methods: Option<Vec<String>>,
     route: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RetryDocument {
-    strategy: String,
-    max_retry_count: i64,
-    delay_interval: Option<String>,
-    minimum_interval: Option<String>,
-    maximum_interval: Option<String>,
 }
 
 /// Reads one function.json; every error names the file.
@@ -183,7 +148,11 @@ fn parse(name: &str, text: &str, environment: &Environment) -> Result<Function> 
         name: name.to_owned(),
         disabled: switched_off || document.disabled == Value::Bool(true),
         trigger,
-        retry: document.retry.as_ref().map(retry).transpose()?,
+        retry: document
+            .retry
+            .as_ref()
+            .map(RetryDocument::policy)
+            .transpose()?,
     })
 }
 
@@ -247,26 +216,6 @@ fn http(function: &str, binding: &Binding) -> Result<HttpTrigger> {
         level,
         sole_output: None,
     })
-}
-
-fn retry(document: &RetryDocument) -> Result<RetryPolicy> {
-    let span = |name: &str, text: &Option<String>| match text {
-        None => bail!("retry.{name} is missing"),
-        Some(text) => time_span::parse(text).map_err(|why| anyhow::anyhow!("retry.{name}: {why}")),
-    };
-    let delay = match document.strategy.to_ascii_lowercase().as_str() {
-        "fixeddelay" => RetryDelay::Fixed(span("delayInterval", &document.delay_interval)?),
-        "exponentialbackoff" => RetryDelay::Exponential {
-            least: span("minimumInterval", &document.minimum_interval)?,
-            most: span("maximumInterval", &document.maximum_interval)?,
-        },
-        other => bail!("retry.strategy `{other}` is not fixedDelay or exponentialBackoff"),
-    };
-    let max_retries = match document.max_retry_count {
-        -1 => None,
-        count => Some(u32::try_from(count).context("retry.maxRetryCount")?),
-    };
-    Ok(RetryPolicy { max_retries, delay })
 }
 
 #[cfg(test)]

@@ -8,13 +8,13 @@
 //! |---|---|
 //! | `options`, `settings`, `time_span` | what a start is told |
 //! | `app`, `binding`, `ncrontab` | host.json and function.json |
-//! | `process`, `generation` | spawning, readiness, crash, kill, respawn |
+//! | `process`, `generation`, `control` | spawning, readiness, crash, kill, respawn |
 //! | `wire` | HTTP/1.1 with chosen framing |
 //! | `host` | what all parts share; one call to the handler |
-//! | `envelope`, `verdict`, `invoke` | timer invocations: T1 to T9, judgement, retries |
+//! | `envelope`, `verdict`, `invoke`, `retry` | timer invocations: T1 to T9, judgement, retries |
 //! | `schedule`, `timer`, `status_store` | when timers fire |
 //! | `http`, `route`, `forward`, `http_envelope` | calls from outside |
-//! | `console`, `event`, `witness`, `listening` | what a test looks at |
+//! | `console`, `event`, `witness`, `listening`, `checks` | what a test looks at |
 //!
 //! Not simulated: proxying (`enableProxyingHttpRequest`), `customHandler.http.routes`, extension bundles, file watching,
 //! the singleton lease between instances, scaling.
@@ -22,7 +22,9 @@
 mod ambient;
 mod app;
 mod binding;
+mod checks;
 mod console;
+mod control;
 mod envelope;
 mod event;
 mod forward;
@@ -35,6 +37,7 @@ mod listening;
 mod ncrontab;
 mod options;
 mod process;
+mod retry;
 mod route;
 mod schedule;
 mod settings;
@@ -47,8 +50,8 @@ mod witness;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, bail, ensure};
-use tokio::{net::TcpListener, sync::broadcast, time::Instant};
+use anyhow::{Context, Result, bail};
+use tokio::{net::TcpListener, time::Instant};
 
 pub use console::{Line, Severity, Stream, severity};
 pub use envelope::{RetryContext, StatusDates, TimerSample};
@@ -65,7 +68,7 @@ use app::App;
 use binding::{Function, TimerTrigger, Trigger};
 use console::Console;
 use event::Events;
-use generation::{AfterKill, Generation};
+use generation::Generation;
 use host::Core;
 use invoke::Cause;
 
@@ -255,150 +258,6 @@ impl FunctionsHost {
             .witness
             .saw(&name, &reply, &self.core.options.token_function);
         Ok(reply)
-    }
-
-    /// SIGKILL now, also in the middle of a request: the host's own death. Timers end without storing their status, and
-    /// there is no new handler until [`respawn`](Self::respawn).
-    ///
-    /// # Errors
-    /// There is no handler.
-    pub async fn kill(&self) -> Result<()> {
-        self.core.die();
-        self.current()?.put_down().await;
-        Ok(())
-    }
-
-    /// SIGKILL from elsewhere, as when memory runs out: the host counts a crash and starts the handler again.
-    ///
-    /// # Errors
-    /// There is no handler.
-    pub fn crash(&self) -> Result<()> {
-        self.current()?.kill(AfterKill::Count);
-        Ok(())
-    }
-
-    /// SIGINT to the handler, as Ctrl+C in a terminal sends it before Core Tools do anything themselves.
-    ///
-    /// # Errors
-    /// There is no handler.
-    pub fn interrupt(&self) -> Result<()> {
-        self.current()?.interrupt();
-        Ok(())
-    }
-
-    /// A new handler on a new port, as after a restart of the host; does not wait for it. Timers that ended with
-    /// [`kill`](Self::kill) need [`start_timers`](Self::start_timers).
-    ///
-    /// # Errors
-    /// There is no free port.
-    pub async fn respawn(&self) -> Result<()> {
-        let port = self.free_port().await?;
-        self.core.replace(&Generation::start(&self.core, port));
-        Ok(())
-    }
-
-    /// A second handler on another port; once it is ready it takes over, while the old one drains and is then killed.
-    ///
-    /// # Errors
-    /// The new handler does not become ready; then the old one stays.
-    pub async fn restart_overlapping(&self) -> Result<HandlerInfo> {
-        ensure!(
-            self.core.app.port.is_none(),
-            "a fixed customHandler.port makes restarts sequential"
-        );
-        let port = self.free_port().await?;
-        let generation = Generation::start(&self.core, port);
-        let phase = generation.settled(self.core.options.queue_budget).await;
-        let Some(phase @ Phase::Ready { .. }) = phase else {
-            generation.put_down().await;
-            bail!("the new handler is not ready but {phase:?}");
-        };
-        if let Some(old) = self.core.replace(&generation) {
-            let budget = self.core.options.drain;
-            self.core.spawn(async move { old.drain(budget).await });
-        }
-        Ok(HandlerInfo { port, phase })
-    }
-
-    /// Takes nothing new, waits at most `drain` for what is in flight, then SIGKILL. The front end closes.
-    ///
-    /// # Errors
-    /// There is no handler.
-    pub async fn stop(&self) -> Result<()> {
-        self.core.stopping.send_replace(true);
-        self.current()?.drain(self.core.options.drain).await;
-        Ok(())
-    }
-
-    /// Closes the read end of the handler's standard output, for this handler and later ones.
-    pub fn close_stdout(&self) {
-        self.core.stdout_closed.send_replace(true);
-    }
-
-    /// Every line that handlers have printed.
-    #[must_use]
-    pub fn console(&self) -> Vec<Line> {
-        self.core.console.lines()
-    }
-
-    /// Everything that has happened.
-    #[must_use]
-    pub fn events(&self) -> Vec<Event> {
-        self.core.events.all()
-    }
-
-    /// Everything that happens from now on.
-    #[must_use]
-    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
-        self.core.events.subscribe()
-    }
-
-    /// Where any of the secrets is in what the handler printed or answered, the 200 body of the token function excepted.
-    ///
-    /// Looks for each secret as it is, percent-encoded, and escaped as in a JSON string.
-    #[must_use]
-    pub fn search(&self, secrets: &[String]) -> Vec<Place> {
-        self.core.witness.search(&self.console(), secrets)
-    }
-
-    /// Connections to the handler that are kept alive and at rest.
-    #[must_use]
-    pub fn idle_connections(&self) -> usize {
-        self.core
-            .current()
-            .map_or(0, |generation| generation.pool.idle())
-    }
-
-    /// Every TCP address on which the handler listens. Linux only.
-    ///
-    /// # Errors
-    /// No handler is ready, or `/proc` cannot be read.
-    pub fn listening(&self) -> Result<Vec<SocketAddr>> {
-        listening::addresses(self.pid()?)
-    }
-
-    /// Asserts that the handler listens on its port of 127.0.0.1 and nowhere else. Linux only.
-    ///
-    /// # Errors
-    /// It listens elsewhere too; or as for [`listening`](Self::listening).
-    pub fn assert_loopback_only(&self) -> Result<()> {
-        let expected = SocketAddr::from(([127, 0, 0, 1], self.current()?.port));
-        let found = self.listening()?;
-        ensure!(
-            found == [expected],
-            "the handler listens on {found:?}, not on {expected} alone"
-        );
-        Ok(())
-    }
-
-    /// Asserts that `GET /` is answered within a second.
-    ///
-    /// # Errors
-    /// It is not.
-    pub async fn assert_answers_at_once(&self) -> Result<()> {
-        let answer = tokio::time::timeout(Duration::from_secs(1), self.ping());
-        answer.await.context("no answer to GET / within 1 s")??;
-        Ok(())
     }
 
     fn current(&self) -> Result<Arc<Generation>> {

@@ -107,6 +107,10 @@ impl Core {
     /// The host's death: what it was about to write down, it does not.
     pub(super) fn die(&self) {
         self.deaths.fetch_add(1, Ordering::SeqCst);
+        self.end_listeners();
+    }
+
+    pub(super) fn end_listeners(&self) {
         lock(&self.listeners).abort_all();
     }
 

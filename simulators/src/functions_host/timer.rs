@@ -19,8 +19,9 @@ use super::{
 /// The longest sleep at a stretch, so that a clock that is set back or forth is noticed.
 const STRETCH: Duration = Duration::from_secs(30);
 
-/// Starts a listener for each timer that is not disabled.
+/// Starts a listener for each timer that is not disabled; listeners that there were end.
 pub(super) fn start(core: &Arc<Core>) {
+    core.end_listeners();
     if core.options.timers == Timers::Off {
         return;
     }

@@ -224,15 +224,15 @@ async fn receive(
 ) -> Result<(Reply, bool), String> {
     let mut buffer = Vec::new();
     let (mut reply, version, start) = loop {
-        if more(stream, &mut buffer).await? == 0 {
-            return Err("The response ended prematurely.".to_owned());
-        }
-        if let Some(head) = head(&buffer)? {
-            if (100..200).contains(&head.0.status) {
+        match head(&buffer)? {
+            Some(head) if (100..200).contains(&head.0.status) => {
                 buffer.drain(..head.2);
-                continue;
             }
-            break head;
+            Some(head) => break head,
+            None if more(stream, &mut buffer).await? == 0 => {
+                return Err("The response ended prematurely.".to_owned());
+            }
+            None => {}
         }
     };
     let mut rest = buffer.split_off(start);
@@ -334,4 +334,76 @@ async fn more(
         .read_buf(buffer)
         .await
         .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(framing: Framing) -> String {
+        let headers = vec![("Host".to_owned(), "127.0.0.1:1".to_owned())];
+        let request = Request {
+            method: "POST".to_owned(),
+            target: "/RefreshToken".to_owned(),
+            headers,
+            body: Some((b"{\"a\":\"0123456789\"}".to_vec(), framing)),
+        };
+        String::from_utf8(encode(&request)).unwrap()
+    }
+
+    #[test]
+    fn bodies_are_framed_as_asked() {
+        let head = "POST /RefreshToken HTTP/1.1\r\nHost: 127.0.0.1:1\r\n";
+        let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
+        assert_eq!(
+            sent(Framing::Chunked),
+            format!("{chunked}12\r\n{{\"a\":\"0123456789\"}}\r\n0\r\n\r\n")
+        );
+        assert_eq!(
+            sent(Framing::ContentLength),
+            format!("{head}Content-Length: 18\r\n\r\n{{\"a\":\"0123456789\"}}")
+        );
+        assert_eq!(
+            sent(Framing::Split {
+                chunk: 10,
+                segment: 3
+            }),
+            format!("{chunked}a\r\n{{\"a\":\"0123\r\n8\r\n456789\"}}\r\n0\r\n\r\n")
+        );
+    }
+
+    #[tokio::test]
+    async fn replies_are_read_however_they_are_framed() {
+        for (wire, body, keep) in [
+            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", "{}", true),
+            (
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;x=y\r\n{\r\n1\r\n}\r\n0\r\nt: 1\r\n\r\n",
+                "{}",
+                true,
+            ),
+            (
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+                "",
+                false,
+            ),
+            ("HTTP/1.0 200 OK\r\n\r\nto the end", "to the end", false),
+        ] {
+            let (reply, kept) = receive(&mut wire.as_bytes(), false).await.unwrap();
+            assert_eq!(
+                (reply.body.as_slice(), kept),
+                (body.as_bytes(), keep),
+                "{wire}"
+            );
+        }
+        for wire in [
+            "",
+            "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n{}",
+            "SMTP\r\n\r\n",
+        ] {
+            assert!(
+                receive(&mut wire.as_bytes(), false).await.is_err(),
+                "{wire}"
+            );
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Keeps an Exact Online token chain alive.
 pub mod app;
 pub mod get_token;
+pub mod http;
 pub mod ports;
 pub mod refresh_token;
 pub mod token;

@@ -28,6 +28,12 @@ pub fn client(base_url: &str) -> Result<Client, reqwest::Error> {
     builder(base_url, CONNECT_WITHIN).build()
 }
 
+/// As [`client`], with another time for connecting.
+#[cfg(test)]
+pub(crate) fn client_connecting_within(base_url: &str, connect_within: Duration) -> Result<Client, reqwest::Error> {
+    builder(base_url, connect_within).build()
+}
+
 /// Options of reqwest that a crate beside us could switch on by a feature are switched off here by name. Cookies cannot be: they need a feature
 /// even to be refused, and `cargo tree --edges features` must not show it.
 fn builder(base_url: &str, connect_within: Duration) -> ClientBuilder {

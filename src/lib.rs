@@ -1,5 +1,6 @@
 //! Keeps an Exact Online token chain alive.
 pub mod app;
+pub mod exact_online;
 pub mod get_token;
 pub mod http;
 pub mod ports;

@@ -2,7 +2,9 @@
 pub mod app;
 pub mod clock;
 pub mod consent;
+pub mod exact_online;
 pub mod get_token;
+pub mod http;
 pub mod ports;
 pub mod refresh_token;
 pub mod token;

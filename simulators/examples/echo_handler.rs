@@ -27,26 +27,15 @@ async fn main() -> ExitCode {
     }
     if arguments.next().as_deref() == Some("print-environment") {
         let bytes = std::fs::read("/proc/self/environ").unwrap_or_default();
-        for variable in bytes
-            .split(|byte| *byte == 0)
-            .filter(|part| !part.is_empty())
-        {
+        for variable in bytes.split(|byte| *byte == 0).filter(|part| !part.is_empty()) {
             say(&format!("env {}", String::from_utf8_lossy(variable)));
         }
     }
-    let address = if mode() == "all addresses" {
-        "0.0.0.0"
-    } else {
-        "127.0.0.1"
-    };
+    let address = if mode() == "all addresses" { "0.0.0.0" } else { "127.0.0.1" };
     let Ok(listener) = tokio::net::TcpListener::bind((address, port)).await else {
         return ExitCode::from(1);
     };
-    let router = Router::new()
-        .route("/", get(root))
-        .route("/RefreshToken", post(timer))
-        .route("/GetToken", post(http_default))
-        .fallback(forwarded);
+    let router = Router::new().route("/", get(root)).route("/RefreshToken", post(timer)).route("/GetToken", post(http_default)).fallback(forwarded);
     match axum::serve(listener, router).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(1),
@@ -82,9 +71,8 @@ async fn timer(headers: HeaderMap, body: Bytes) -> Response {
         let value = headers.get(name).map(|value| value.to_str().unwrap_or("?"));
         value.unwrap_or("none").to_owned()
     };
-    let retry = serde_json::from_slice::<serde_json::Value>(&body)
-        .map(|json| json["Metadata"]["RetryContext"]["RetryCount"].to_string())
-        .unwrap_or_default();
+    let retry =
+        serde_json::from_slice::<serde_json::Value>(&body).map(|json| json["Metadata"]["RetryContext"]["RetryCount"].to_string()).unwrap_or_default();
     match mode.as_str() {
         "fail" => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         "fail first" if retry == "0" => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -119,8 +107,7 @@ async fn timer(headers: HeaderMap, body: Bytes) -> Response {
 async fn http_default(body: Bytes) -> Response {
     let envelope: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     let seen = envelope["Data"]["req"]["Url"].clone();
-    let answer =
-        json!({ "statusCode": "418", "body": { "url": seen }, "headers": { "x-own": "1" } });
+    let answer = json!({ "statusCode": "418", "body": { "url": seen }, "headers": { "x-own": "1" } });
     axum::Json(json!({ "Outputs": { "res": answer } })).into_response()
 }
 
@@ -128,20 +115,10 @@ async fn forwarded(uri: Uri, request: Request) -> Response {
     if mode() == "slow" {
         tokio::time::sleep(Duration::from_millis(1_500)).await;
     }
-    let headers: Vec<(String, String)> = request
-        .headers()
-        .iter()
-        .map(|(name, value)| {
-            (
-                name.to_string(),
-                String::from_utf8_lossy(value.as_bytes()).into(),
-            )
-        })
-        .collect();
+    let headers: Vec<(String, String)> =
+        request.headers().iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into())).collect();
     let method = request.method().to_string();
-    let body = axum::body::to_bytes(request.into_body(), 1 << 20)
-        .await
-        .unwrap_or_default();
+    let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap_or_default();
     let seen = json!({
         "method": method,
         "target": uri.to_string(),

@@ -5,8 +5,8 @@
 
 mod fields;
 pub mod region;
-mod request;
-mod response;
+pub mod request;
+pub mod response;
 #[cfg(test)]
 mod tests;
 

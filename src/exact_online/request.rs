@@ -7,16 +7,19 @@ use crate::token::Secret;
 
 /// One POST.
 #[derive(Debug)]
-pub(super) struct Request {
-    pub(super) url: String,
-    pub(super) headers: [(HeaderName, &'static str); 3],
+pub struct Request {
+    /// Where to.
+    pub url: String,
+    /// All of them, beside those that the HTTP client adds.
+    pub headers: [(HeaderName, &'static str); 3],
     /// A form; both the client secret and the token are in it.
-    pub(super) body: Secret,
+    pub body: Secret,
 }
 
 /// Asks for a new pair of tokens. Credentials go in the body, as nearly all clients of Exact send them (`picqer/exact-php-client`,
 /// `ossobv/exactonline`); a redirect URI is not needed.
-pub(super) fn refresh(base_url: &str, client_id: &str, client_secret: &Secret, refresh_token: &Secret) -> Request {
+#[must_use]
+pub fn refresh(base_url: &str, client_id: &str, client_secret: &Secret, refresh_token: &Secret) -> Request {
     let body = Serializer::new(String::new())
         .append_pair("grant_type", "refresh_token")
         .append_pair("refresh_token", refresh_token.reveal())

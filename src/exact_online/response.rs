@@ -17,14 +17,16 @@ const REASON: &str = "reason";
 
 /// The bytes that came after the headers.
 #[derive(Default)]
-pub(super) struct Body {
-    pub(super) bytes: Vec<u8>,
+pub struct Body {
+    /// As far as they came.
+    pub bytes: Vec<u8>,
     /// Why there are no more, if the server did not say that these are all.
-    pub(super) cut: Option<Unclear>,
+    pub cut: Option<Unclear>,
 }
 
 /// Names a reply to a request that sent the refresh token `sent`. An echo of that token is no new one.
-pub(super) fn classify(sent: &Secret, status: StatusCode, headers: &HeaderMap, body: &Body) -> Reply {
+#[must_use]
+pub fn classify(sent: &Secret, status: StatusCode, headers: &HeaderMap, body: &Body) -> Reply {
     let mut fields = Fields::read(&body.bytes);
     let whole = body.cut.is_none();
     if whole

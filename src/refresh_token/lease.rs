@@ -24,7 +24,13 @@ impl Lease {
     /// Takes the lock once. Waiting for it is the caller's business.
     pub async fn take(ledger: &Arc<dyn LedgerStore>, clock: &Arc<dyn Clock>) -> Result<Self, LockError> {
         let owner = LockOwner(uuid::Uuid::new_v4().to_string());
-        ledger.lock(&owner).await?;
+        if let Err(error) = ledger.lock(&owner).await {
+            if let LockError::Unavailable(_) = error {
+                // It may have been taken all the same.
+                give_back(Arc::clone(ledger), owner);
+            }
+            return Err(error);
+        }
         let lost = Arc::new(AtomicBool::new(false));
         let keeper = tokio::spawn(keep(Arc::clone(ledger), Arc::clone(clock), owner.clone(), Arc::clone(&lost)));
         Ok(Self { ledger: Arc::clone(ledger), owner, lost, keeper, released: false })
@@ -76,12 +82,15 @@ impl Drop for Lease {
     /// A pass that ended abnormally gives the lock back as well: a file lock has no end of its own while its process lives.
     fn drop(&mut self) {
         self.keeper.abort();
-        if self.released {
-            return;
+        if !self.released {
+            give_back(Arc::clone(&self.ledger), self.owner.clone());
         }
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let (ledger, owner) = (Arc::clone(&self.ledger), self.owner.clone());
-            runtime.spawn(async move { ledger.unlock(&owner).await });
-        }
+    }
+}
+
+/// Without anybody waiting for it.
+fn give_back(ledger: Arc<dyn LedgerStore>, owner: LockOwner) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async move { ledger.unlock(&owner).await });
     }
 }

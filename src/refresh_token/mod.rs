@@ -1,8 +1,9 @@
 //! The refresh: how a token chain is kept alive without ever being lost.
 //!
 //! [`pass`] is the runbook of one refresh. [`tick`] is what the timer does with it. [`memory`] is what this process knows between the two,
-//! [`lease`] the lock that is kept alive meanwhile, [`single_flight`] how callers share one piece of work.
+//! [`lease`] the lock that is kept alive meanwhile, [`bounded`] why no call hangs, [`single_flight`] how callers share one piece of work.
 
+pub mod bounded;
 pub mod lease;
 pub mod memory;
 pub mod pass;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use self::bounded::Bounded;
 use self::memory::{Memory, Unsaved, View};
 use self::single_flight::SingleFlight;
 use crate::ports::{Clock, LedgerError, LedgerStore, TokenEndpoint, Vault, VaultError};
@@ -86,6 +88,8 @@ impl Refresher {
     /// Wires one chain.
     #[must_use]
     pub fn new(endpoint: Arc<dyn TokenEndpoint>, vault: Arc<dyn Vault>, ledger: Arc<dyn LedgerStore>, clock: Arc<dyn Clock>, policy: Policy) -> Self {
+        let vault = Arc::new(Bounded::new(vault, &clock));
+        let ledger = Arc::new(Bounded::new(ledger, &clock));
         Self { endpoint, vault, ledger, clock, policy, memory: Memory::default(), looks: SingleFlight::default(), passes: SingleFlight::default() }
     }
 

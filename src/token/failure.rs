@@ -13,6 +13,7 @@ const SURELY_OPEN: SignedDuration = SignedDuration::from_secs(571);
 const TOO_EARLY_FIRST: SignedDuration = SignedDuration::from_secs(60);
 const NOT_SENT_FIRST: SignedDuration = SignedDuration::from_secs(5);
 const NOT_SENT_MOST: SignedDuration = SignedDuration::from_secs(300);
+const THROTTLED_FIRST: SignedDuration = SignedDuration::from_secs(30);
 /// A `Retry-After` beyond this is taken for a mistake.
 const RETRY_AFTER_MOST: SignedDuration = SignedDuration::from_hours(24);
 
@@ -67,8 +68,8 @@ impl Ledger {
             FailureKind::Throttled => {
                 self.close(attempt);
                 self.back_off(BackoffCause::Throttled, now, |count, _| {
-                    let doubled = SignedDuration::from_secs(30_i64 << (count - 1).min(6)).min(NOT_SENT_MOST);
-                    now + outcome.retry_after.map_or(doubled, |asked| asked.clamp(SignedDuration::ZERO, RETRY_AFTER_MOST))
+                    let doubled = SignedDuration::from_secs(THROTTLED_FIRST.as_secs() << (count - 1).min(6)).min(NOT_SENT_MOST);
+                    now + outcome.retry_after.map_or(doubled, |asked| asked.clamp(THROTTLED_FIRST, RETRY_AFTER_MOST))
                 });
             }
             FailureKind::Misconfigured(what) => {

@@ -48,8 +48,9 @@ pub fn last_aim(attempt: &OpenAttempt) -> Timestamp {
 
 /// When the token is tried next; None if no attempt with it is open. A time in the past means now.
 ///
-/// The first retry and the aims of the first attempt of a series are never given up for anything; later ones keep the pace that leaves one
-/// request for each 10 minutes of the hour, so that an outage of hours does not use up the budget in its first minutes.
+/// The first retry, the aims of the first attempt of a series and those of an attempt whose process has died are never given up for anything; the
+/// others keep the pace that leaves one request for each 10 minutes of the hour, so that an outage of hours does not use up the budget in its
+/// first minutes.
 #[must_use]
 pub fn next(ledger: &Ledger, fingerprint: Fingerprint) -> Option<Timestamp> {
     let mine = || ledger.open.iter().filter(move |attempt| attempt.fingerprint == fingerprint);
@@ -59,7 +60,8 @@ pub fn next(ledger: &Ledger, fingerprint: Fingerprint) -> Option<Timestamp> {
     let ahead = move |at: &Timestamp| *at > last_request + SAME_REQUEST;
 
     let first_retry = first.unclear_since.map_or(first.quarantine_until, |since| since + FIRST_RETRY);
-    let urgent = std::iter::once(first_retry).chain(aims(first)).filter(ahead).min();
+    let died = mine().skip(1).filter(|attempt| attempt.unclear_since.is_none()).flat_map(aims);
+    let urgent = std::iter::once(first_retry).chain(aims(first)).chain(died).filter(ahead).min();
     let steady = mine().skip(1).take(1).chain(std::iter::once(latest)).flat_map(aims).filter(ahead).min();
     let steady = steady.unwrap_or(last_request + PERIOD).min(last_request + PERIOD).max(pace(ledger, last_request));
     Some(urgent.map_or(steady, |urgent| urgent.min(steady)))

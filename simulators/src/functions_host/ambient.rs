@@ -5,19 +5,13 @@
 
 use jiff::Timestamp;
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the simulated host follows real time, as the processes that it starts do"
-)]
+#[expect(clippy::disallowed_methods, reason = "the simulated host follows real time, as the processes that it starts do")]
 pub(super) fn now() -> Timestamp {
     Timestamp::now()
 }
 
 /// The search path for executables: the one variable of this process that a handler inherits.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a handler that is a command, not a file, is found through PATH"
-)]
+#[expect(clippy::disallowed_methods, reason = "a handler that is a command, not a file, is found through PATH")]
 pub(super) fn search_path() -> String {
     std::env::var("PATH").unwrap_or_default()
 }

@@ -46,24 +46,18 @@ impl App {
         let root = std::path::absolute(&options.app_root)?;
         let file = root.join("host.json");
         let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-        let mut app = parse(&root, &text, options, environment)
-            .with_context(|| file.display().to_string())?;
+        let mut app = parse(&root, &text, options, environment).with_context(|| file.display().to_string())?;
         app.functions = functions(&root, environment)?;
         Ok(app)
     }
 
     pub(super) fn function(&self, name: &str) -> Option<&Function> {
-        self.functions
-            .iter()
-            .find(|function| function.name.eq_ignore_ascii_case(name))
+        self.functions.iter().find(|function| function.name.eq_ignore_ascii_case(name))
     }
 
     /// The only timer function, for calls that name none.
     pub(super) fn sole_timer(&self) -> Result<&Function> {
-        let mut timers = self
-            .functions
-            .iter()
-            .filter(|function| matches!(function.trigger, Trigger::Timer(_)));
+        let mut timers = self.functions.iter().filter(|function| matches!(function.trigger, Trigger::Timer(_)));
         match (timers.next(), timers.next()) {
             (Some(timer), None) => Ok(timer),
             (None, _) => bail!("the app has no timer function"),
@@ -93,10 +87,7 @@ fn parse(root: &Path, text: &str, options: &HostOptions, environment: &Environme
         None => Duration::from_secs(30),
         Some(text) => time_span::parse(text).map_err(anyhow::Error::msg)?,
     };
-    let worker_directory = joined(
-        root,
-        settings.text("customHandler:description:workerDirectory"),
-    );
+    let worker_directory = joined(root, settings.text("customHandler:description:workerDirectory"));
     let mut arguments = settings.list("customHandler:description:arguments");
     if let Some(path) = settings.text("customHandler:description:defaultWorkerPath") {
         arguments.push(format!("\"{path}\""));
@@ -113,10 +104,7 @@ fn parse(root: &Path, text: &str, options: &HostOptions, environment: &Environme
             None => function_timeout(settings.text("functionTimeout"), options.plan)?,
         },
         readiness_budget: options.readiness_budget.unwrap_or(readiness_budget),
-        port: settings
-            .text("customHandler:port")
-            .map(|port| port.parse().context("customHandler.port"))
-            .transpose()?,
+        port: settings.text("customHandler:port").map(|port| port.parse().context("customHandler.port")).transpose()?,
         route_prefix: route_prefix(&json, &settings),
         console_level: console_level(&settings)?,
         functions: Vec::new(),
@@ -135,12 +123,7 @@ fn route_prefix(json: &Value, settings: &Settings) -> String {
     prefix.unwrap_or(default).trim_matches('/').to_owned()
 }
 
-fn executable(
-    folder: &Path,
-    settings: &Settings,
-    options: &HostOptions,
-    environment: &Environment,
-) -> Result<String> {
+fn executable(folder: &Path, settings: &Settings, options: &HostOptions, environment: &Environment) -> Result<String> {
     if let Some(path) = &options.executable {
         return Ok(std::path::absolute(path)?.to_string_lossy().into_owned());
     }
@@ -150,11 +133,7 @@ fn executable(
     let path = expand(path, environment, Unknown::Kept);
     let beside = folder.join(&path);
     // Not there: a command, to be looked up in PATH.
-    Ok(if beside.is_file() {
-        beside.to_string_lossy().into_owned()
-    } else {
-        path
-    })
+    Ok(if beside.is_file() { beside.to_string_lossy().into_owned() } else { path })
 }
 
 fn function_timeout(text: Option<&str>, plan: Plan) -> Result<Option<Duration>> {
@@ -166,14 +145,10 @@ fn function_timeout(text: Option<&str>, plan: Plan) -> Result<Option<Duration>> 
     let timeout = match text {
         None => return Ok(Some(default)),
         Some("-1") if most.is_none() => return Ok(None),
-        Some(text) => {
-            time_span::parse(text).map_err(|why| anyhow::anyhow!("functionTimeout: {why}"))?
-        }
+        Some(text) => time_span::parse(text).map_err(|why| anyhow::anyhow!("functionTimeout: {why}"))?,
     };
     if timeout < Duration::from_secs(1) || most.is_some_and(|most| timeout > most) {
-        bail!(
-            "FunctionTimeout must be greater than 00:00:01 and, on this plan, at most {most:?}; it is {timeout:?}"
-        );
+        bail!("FunctionTimeout must be greater than 00:00:01 and, on this plan, at most {most:?}; it is {timeout:?}");
     }
     Ok(Some(timeout))
 }
@@ -188,12 +163,7 @@ fn console_level(settings: &Settings) -> Result<Severity> {
         levels.push((category, level));
     }
     let named = |name: &str| levels.iter().find(|(category, _)| category == name);
-    Ok(
-        ["host.function.console", "host.function", "host", "default"]
-            .into_iter()
-            .find_map(named)
-            .map_or(Severity::Information, |(_, level)| *level),
-    )
+    Ok(["host.function.console", "host.function", "host", "default"].into_iter().find_map(named).map_or(Severity::Information, |(_, level)| *level))
 }
 
 fn functions(root: &Path, environment: &Environment) -> Result<Vec<Function>> {
@@ -205,10 +175,7 @@ fn functions(root: &Path, environment: &Environment) -> Result<Vec<Function>> {
         }
     }
     folders.sort();
-    folders
-        .iter()
-        .map(|folder| binding::read(folder, environment))
-        .collect()
+    folders.iter().map(|folder| binding::read(folder, environment)).collect()
 }
 
 #[cfg(test)]
@@ -221,12 +188,7 @@ mod tests {
     }
 
     fn read(json: &Value) -> Result<App> {
-        parse(
-            Path::new("/app"),
-            &json.to_string(),
-            &options(),
-            &Environment::new(),
-        )
+        parse(Path::new("/app"), &json.to_string(), &options(), &Environment::new())
     }
 
     fn app(more: &Value) -> Value {
@@ -251,24 +213,15 @@ mod tests {
     fn mistakes_are_refused() {
         for (more, says) in [
             (json!({"version": "3.0"}), "version"),
-            (
-                json!({"customHandler": {"description": {"defaultExecutablePath": " "}}}),
-                "cannot be empty",
-            ),
+            (json!({"customHandler": {"description": {"defaultExecutablePath": " "}}}), "cannot be empty"),
             (json!({"functionTimeout": "soon"}), "functionTimeout"),
             (json!({"functionTimeout": "00:00:00.5"}), "greater than"),
-            (
-                json!({"logging": {"logLevel": {"default": "Loud"}}}),
-                "not a log level",
-            ),
+            (json!({"logging": {"logLevel": {"default": "Loud"}}}), "not a log level"),
             (
                 json!({"customHandler": {"description": {"defaultExecutablePath": "x"}, "enableForwardingHttpRequest": "maybe"}}),
                 "neither true nor false",
             ),
-            (
-                json!({"customHandler": {"http": {"routes": [{"route": "x"}]}}}),
-                "cannot stand beside",
-            ),
+            (json!({"customHandler": {"http": {"routes": [{"route": "x"}]}}}), "cannot stand beside"),
         ] {
             let error = format!("{:#}", read(&app(&more)).unwrap_err());
             assert!(error.contains(says), "{more}: {error}");
@@ -280,19 +233,13 @@ mod tests {
         assert!(function_timeout(Some("00:10:01"), Plan::Consumption).is_err());
         assert!(function_timeout(Some("-1"), Plan::Consumption).is_err());
         assert_eq!(function_timeout(Some("-1"), Plan::Other).unwrap(), None);
-        assert_eq!(
-            function_timeout(None, Plan::Consumption).unwrap(),
-            Some(Duration::from_mins(5))
-        );
+        assert_eq!(function_timeout(None, Plan::Consumption).unwrap(), Some(Duration::from_mins(5)));
     }
 
     #[test]
     fn the_console_level_is_that_of_the_nearest_category() {
         let levels = json!({"logging": {"logLevel": {"default": "Error", "Host.Function.Console": "Warning"}}});
-        assert_eq!(
-            read(&app(&levels)).unwrap().console_level,
-            Severity::Warning
-        );
+        assert_eq!(read(&app(&levels)).unwrap().console_level, Severity::Warning);
         let levels = json!({"logging": {"logLevel": {"default": "Error", "Function": "Trace"}}});
         assert_eq!(read(&app(&levels)).unwrap().console_level, Severity::Error);
     }

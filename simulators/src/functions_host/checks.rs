@@ -42,9 +42,7 @@ impl FunctionsHost {
     /// Connections to the handler that are kept alive and at rest.
     #[must_use]
     pub fn idle_connections(&self) -> usize {
-        self.core
-            .current()
-            .map_or(0, |generation| generation.pool.idle())
+        self.core.current().map_or(0, |generation| generation.pool.idle())
     }
 
     /// Every TCP address on which the handler listens. Linux only.
@@ -62,10 +60,7 @@ impl FunctionsHost {
     pub fn assert_loopback_only(&self) -> Result<()> {
         let expected = SocketAddr::from(([127, 0, 0, 1], self.current()?.port));
         let found = self.listening()?;
-        ensure!(
-            found == [expected],
-            "the handler listens on {found:?}, not on {expected} alone"
-        );
+        ensure!(found == [expected], "the handler listens on {found:?}, not on {expected} alone");
         Ok(())
     }
 

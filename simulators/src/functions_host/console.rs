@@ -88,11 +88,7 @@ pub(super) struct Console {
 
 impl Console {
     pub(super) fn new(least: Severity, events: Events) -> Self {
-        Self {
-            lines: Arc::default(),
-            least,
-            events,
-        }
+        Self { lines: Arc::default(), least, events }
     }
 
     pub(super) fn lines(&self) -> Vec<Line> {
@@ -102,25 +98,14 @@ impl Console {
     /// The last three lines on standard error, which the host adds to the report of a crash.
     pub(super) fn last_errors(&self, pid: u32) -> String {
         let lines = self.lock();
-        let mut last: Vec<&str> = lines
-            .iter()
-            .rev()
-            .filter(|line| line.pid == pid && line.stream == Stream::Stderr)
-            .take(3)
-            .map(|line| line.text.as_str())
-            .collect();
+        let mut last: Vec<&str> =
+            lines.iter().rev().filter(|line| line.pid == pid && line.stream == Stream::Stderr).take(3).map(|line| line.text.as_str()).collect();
         last.reverse();
         last.join(",")
     }
 
     /// Reads lines until the end, or until `closed` becomes true: then the pipe's read end is closed.
-    pub(super) async fn read(
-        self,
-        pid: u32,
-        stream: Stream,
-        pipe: impl AsyncRead + Unpin,
-        mut closed: watch::Receiver<bool>,
-    ) {
+    pub(super) async fn read(self, pid: u32, stream: Stream, pipe: impl AsyncRead + Unpin, mut closed: watch::Receiver<bool>) {
         let mut pipe = BufReader::new(pipe);
         let mut bytes = Vec::new();
         loop {
@@ -141,13 +126,7 @@ impl Console {
     fn add(&self, pid: u32, stream: Stream, text: &str) {
         let severity = severity(stream, text);
         let system = text.starts_with("LanguageWorkerConsoleLog");
-        let line = Line {
-            pid,
-            stream,
-            severity,
-            shown: !system && severity >= self.least && self.least != Severity::None,
-            text: text.to_owned(),
-        };
+        let line = Line { pid, stream, severity, shown: !system && severity >= self.least && self.least != Severity::None, text: text.to_owned() };
         self.lock().push(line.clone());
         self.events.emit(EventKind::Console(line));
     }
@@ -163,14 +142,8 @@ mod tests {
 
     #[test]
     fn severity_follows_the_pipe_and_the_word_warn() {
-        assert_eq!(
-            severity(Stream::Stdout, "ERROR warn"),
-            Severity::Information
-        );
-        assert_eq!(
-            severity(Stream::Stderr, "2026 INFO started"),
-            Severity::Error
-        );
+        assert_eq!(severity(Stream::Stdout, "ERROR warn"), Severity::Information);
+        assert_eq!(severity(Stream::Stderr, "2026 INFO started"), Severity::Error);
         assert_eq!(severity(Stream::Stderr, "a WARNing"), Severity::Warning);
     }
 }

@@ -53,10 +53,7 @@ impl FunctionsHost {
     /// # Errors
     /// The new handler does not become ready; then the old one stays.
     pub async fn restart_overlapping(&self) -> Result<HandlerInfo> {
-        ensure!(
-            self.core.app.port.is_none(),
-            "a fixed customHandler.port makes restarts sequential"
-        );
+        ensure!(self.core.app.port.is_none(), "a fixed customHandler.port makes restarts sequential");
         let port = self.free_port().await?;
         let generation = Generation::start(&self.core, port);
         let phase = generation.settled(self.core.options.queue_budget).await;

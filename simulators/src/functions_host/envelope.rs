@@ -39,11 +39,7 @@ pub struct StatusDates {
 impl StatusDates {
     pub(super) fn of(status: &ScheduleStatus) -> Self {
         let date = |time: Option<Timestamp>| time.map_or_else(|| NEVER.to_owned(), dotnet_date);
-        Self {
-            last: date(status.last),
-            next: dotnet_date(status.next),
-            last_updated: date(status.last_updated),
-        }
+        Self { last: date(status.last), next: dotnet_date(status.next), last_updated: date(status.last_updated) }
     }
 
     /// Back from text; `None` if a date cannot be read.
@@ -52,11 +48,7 @@ impl StatusDates {
             NEVER => Some(None),
             text => text.parse().ok().map(Some),
         };
-        Some(ScheduleStatus {
-            last: date(&self.last)?,
-            next: self.next.parse().ok()?,
-            last_updated: date(&self.last_updated)?,
-        })
+        Some(ScheduleStatus { last: date(&self.last)?, next: self.next.parse().ok()?, last_updated: date(&self.last_updated)? })
     }
 
     fn sample() -> Self {
@@ -77,9 +69,7 @@ pub(super) fn dotnet_date(time: Timestamp) -> String {
 pub(super) fn utc_now(time: Timestamp) -> String {
     let ticks = time.subsec_nanosecond() / 100 * 100;
     let rest = i64::from(time.subsec_nanosecond() - ticks);
-    let whole = time
-        .checked_sub(jiff::SignedDuration::from_nanos(rest))
-        .unwrap_or(time);
+    let whole = time.checked_sub(jiff::SignedDuration::from_nanos(rest)).unwrap_or(time);
     whole.to_string()
 }
 
@@ -129,36 +119,21 @@ impl TimerSample {
     /// T2: a manual run, or no monitor: `ScheduleStatus` is null.
     #[must_use]
     pub fn no_status() -> Self {
-        Self {
-            status: None,
-            utc_now: "2023-09-07T11:40:45.004275Z".to_owned(),
-            ..Self::normal()
-        }
+        Self { status: None, utc_now: "2023-09-07T11:40:45.004275Z".to_owned(), ..Self::normal() }
     }
 
     /// T3: the first tick ever; `offset` is what follows the dates (`+00:00`, `Z`, or nothing as some versions write).
     #[must_use]
     pub fn first_tick(offset: &str) -> Self {
         let never = format!("0001-01-01T00:00:00{offset}");
-        let status = StatusDates {
-            last: never.clone(),
-            next: format!("2026-11-23T16:45:00{offset}"),
-            last_updated: never,
-        };
-        Self {
-            status: Some(status),
-            ..Self::normal()
-        }
+        let status = StatusDates { last: never.clone(), next: format!("2026-11-23T16:45:00{offset}"), last_updated: never };
+        Self { status: Some(status), ..Self::normal() }
     }
 
     /// T4: past due, with the next tick in the past.
     #[must_use]
     pub fn past_due() -> Self {
-        Self {
-            is_past_due: true,
-            utc_now: "2026-11-23T18:00:30.5Z".to_owned(),
-            ..Self::normal()
-        }
+        Self { is_past_due: true, utc_now: "2026-11-23T18:00:30.5Z".to_owned(), ..Self::normal() }
     }
 
     /// T5: a retry, with a serialized exception of at least `exception_bytes`.
@@ -166,11 +141,7 @@ impl TimerSample {
     pub fn retry(count: u32, max: i64, exception_bytes: usize) -> Self {
         let why = "Response status code does not indicate success: 500 (Internal Server Error).";
         Self {
-            retry: Some(RetryContext {
-                retry_count: count,
-                max_retry_count: max,
-                exception: exception("RefreshToken", why, exception_bytes),
-            }),
+            retry: Some(RetryContext { retry_count: count, max_retry_count: max, exception: exception("RefreshToken", why, exception_bytes) }),
             ..Self::normal()
         }
     }
@@ -178,37 +149,25 @@ impl TimerSample {
     /// T6: as T1, with `Content-Length`, as Core Tools send it.
     #[must_use]
     pub fn content_length() -> Self {
-        Self {
-            framing: Some(Framing::ContentLength),
-            ..Self::normal()
-        }
+        Self { framing: Some(Framing::ContentLength), ..Self::normal() }
     }
 
     /// T7: as T1, in several chunks and small TCP segments, both given in bytes.
     #[must_use]
     pub fn split(chunk: usize, segment: usize) -> Self {
-        Self {
-            framing: Some(Framing::Split { chunk, segment }),
-            ..Self::normal()
-        }
+        Self { framing: Some(Framing::Split { chunk, segment }), ..Self::normal() }
     }
 
     /// T8: without a `traceparent`.
     #[must_use]
     pub fn no_traceparent() -> Self {
-        Self {
-            traceparent: None,
-            ..Self::normal()
-        }
+        Self { traceparent: None, ..Self::normal() }
     }
 
     /// T9: a `TimeSpan` schedule.
     #[must_use]
     pub fn time_span() -> Self {
-        Self {
-            adjust_for_dst: false,
-            ..Self::normal()
-        }
+        Self { adjust_for_dst: false, ..Self::normal() }
     }
 
     /// Every sample with its name: T1 to T9, their variants, and unknown members.
@@ -230,13 +189,7 @@ impl TimerSample {
             ("T7 byte by byte", Self::split(1, 1)),
             ("T8 no traceparent", Self::no_traceparent()),
             ("T9 time span", Self::time_span()),
-            (
-                "unknown members",
-                Self {
-                    unknown_members: 6 * 1024,
-                    ..Self::normal()
-                },
-            ),
+            ("unknown members", Self { unknown_members: 6 * 1024, ..Self::normal() }),
         ]
     }
 
@@ -246,10 +199,7 @@ impl TimerSample {
         let quote = |text: &str| Value::from(text).to_string();
         let unknown = || match self.unknown_members {
             0 => String::new(),
-            bytes => format!(
-                r#","FutureMember":{{"List":[1,null,"{}"]}}"#,
-                "x".repeat(bytes / 4)
-            ),
+            bytes => format!(r#","FutureMember":{{"List":[1,null,"{}"]}}"#, "x".repeat(bytes / 4)),
         };
         let status = match &self.status {
             None => "null".to_owned(),
@@ -273,11 +223,7 @@ impl TimerSample {
             unknown(),
         );
         if let Some(retry) = &self.retry {
-            let exception = if retry.retry_count == 0 {
-                &Value::Null
-            } else {
-                &retry.exception
-            };
+            let exception = if retry.retry_count == 0 { &Value::Null } else { &retry.exception };
             // Writing into a String cannot fail.
             let _ = write!(
                 body,

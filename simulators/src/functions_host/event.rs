@@ -102,17 +102,11 @@ const BACKLOG: usize = 4_096;
 
 impl Events {
     pub(super) fn new() -> Self {
-        Self {
-            kept: Arc::default(),
-            sender: broadcast::channel(BACKLOG).0,
-        }
+        Self { kept: Arc::default(), sender: broadcast::channel(BACKLOG).0 }
     }
 
     pub(super) fn emit(&self, kind: EventKind) {
-        let event = Event {
-            at: ambient::now(),
-            kind,
-        };
+        let event = Event { at: ambient::now(), kind };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.push(event.clone());
         // No reader is no error.
@@ -120,10 +114,7 @@ impl Events {
     }
 
     pub(super) fn all(&self) -> Vec<Event> {
-        self.kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Event> {

@@ -25,14 +25,7 @@ pub(super) struct Incoming {
 }
 
 /// Headers that belong to one connection or to the body's framing.
-const HOP_BY_HOP: [&str; 6] = [
-    "connection",
-    "keep-alive",
-    "transfer-encoding",
-    "upgrade",
-    "te",
-    "trailer",
-];
+const HOP_BY_HOP: [&str; 6] = ["connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer"];
 
 /// Content headers other than these two are not copied.
 const CONTENT_HEADERS: [&str; 9] = [
@@ -69,10 +62,7 @@ pub(super) fn request(incoming: &Incoming, invocation_id: &str) -> Request {
         headers.push(("User-Agent".to_owned(), agent));
     }
     // Appended: a caller's value of the same name stays, and comes first.
-    for (name, value) in [
-        ("X-Azure-Functions-HostVersion", HOST_VERSION),
-        ("X-Azure-Functions-InvocationId", invocation_id),
-    ] {
+    for (name, value) in [("X-Azure-Functions-HostVersion", HOST_VERSION), ("X-Azure-Functions-InvocationId", invocation_id)] {
         headers.push((name.to_owned(), value.to_owned()));
     }
     let takes_body = matches!(incoming.method.as_str(), "POST" | "PUT" | "PATCH");
@@ -96,10 +86,7 @@ pub(super) fn query_pairs(query: &str) -> Vec<(String, String)> {
     for part in query.split('&').filter(|part| !part.is_empty()) {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
         let (name, value) = (unescape(name), unescape(value));
-        match pairs
-            .iter_mut()
-            .find(|(key, _)| key.eq_ignore_ascii_case(&name))
-        {
+        match pairs.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case(&name)) {
             Some((_, joined)) => {
                 joined.push(',');
                 joined.push_str(&value);
@@ -111,10 +98,7 @@ pub(super) fn query_pairs(query: &str) -> Vec<(String, String)> {
 }
 
 fn rebuilt(query: &str) -> String {
-    let pairs: Vec<String> = query_pairs(query)
-        .iter()
-        .map(|(name, value)| format!("{}={}", escape(name), escape(value)))
-        .collect();
+    let pairs: Vec<String> = query_pairs(query).iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
     pairs.join("&")
 }
 
@@ -136,9 +120,7 @@ fn unescape(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
-        let digits = tail
-            .get(..2)
-            .and_then(|pair| std::str::from_utf8(pair).ok());
+        let digits = tail.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
         let code = digits.and_then(|pair| u8::from_str_radix(pair, 16).ok());
         match (first, code) {
             (b'%', Some(code)) => {
@@ -157,17 +139,13 @@ fn unescape(text: &str) -> String {
 /// Status, headers and body unchanged; only the framing is the front end's own.
 pub(super) fn response(reply: Reply) -> Response<Body> {
     let mut response = Response::new(Body::from(reply.body));
-    *response.status_mut() =
-        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in reply.headers {
         let lower = name.to_ascii_lowercase();
         if HOP_BY_HOP.contains(&lower.as_str()) || lower == "content-length" {
             continue;
         }
-        if let (Ok(name), Ok(value)) = (
-            HeaderName::from_bytes(lower.as_bytes()),
-            HeaderValue::from_str(&value),
-        ) {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(lower.as_bytes()), HeaderValue::from_str(&value)) {
             response.headers_mut().append(name, value);
         }
     }
@@ -183,13 +161,7 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_static(value));
         }
-        Incoming {
-            method,
-            path: "/api/GetToken".to_owned(),
-            query: query.to_owned(),
-            headers: map,
-            body: None,
-        }
+        Incoming { method, path: "/api/GetToken".to_owned(), query: query.to_owned(), headers: map, body: None }
     }
 
     #[test]
@@ -206,23 +178,14 @@ mod tests {
             ],
         );
         let request = request(&incoming, "theirs");
-        assert_eq!(
-            request.target,
-            "/api/GetToken?code=FAKE%2FKEY&a=1%2C2&b=x%21%20y"
-        );
+        assert_eq!(request.target, "/api/GetToken?code=FAKE%2FKEY&a=1%2C2&b=x%21%20y");
         assert!(request.body.is_none());
         let header = |name: &str| -> Vec<&str> {
-            let named = request
-                .headers
-                .iter()
-                .filter(|(key, _)| key.eq_ignore_ascii_case(name));
+            let named = request.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
             named.map(|(_, value)| value.as_str()).collect()
         };
         assert_eq!(header("host"), ["app.example"]);
-        assert_eq!(
-            header("user-agent"),
-            ["curl/8.5.0 Azure-Functions-Host/4.1037.0.0"]
-        );
+        assert_eq!(header("user-agent"), ["curl/8.5.0 Azure-Functions-Host/4.1037.0.0"]);
         assert_eq!(header("x-azure-functions-invocationid"), ["mine", "theirs"]);
         assert!(header("content-type").is_empty() && header("connection").is_empty());
     }

@@ -74,13 +74,8 @@ impl Generation {
     /// Begins to supervise; the task ends with the host's task set.
     pub(super) fn start(core: &Arc<Core>, port: u16) -> Arc<Self> {
         let (orders, inbox) = mpsc::unbounded_channel();
-        let generation = Arc::new(Self {
-            port,
-            pool: Pool::new(port),
-            phase: watch::Sender::new(Phase::Starting),
-            orders,
-            in_flight: watch::Sender::new(0),
-        });
+        let generation =
+            Arc::new(Self { port, pool: Pool::new(port), phase: watch::Sender::new(Phase::Starting), orders, in_flight: watch::Sender::new(0) });
         core.spawn(supervise(core.clone(), generation.clone(), inbox));
         generation
     }
@@ -162,31 +157,19 @@ enum AfterExit {
 fn after_exit(killed: Option<AfterKill>, code: i32, exit_zero: ExitZero) -> AfterExit {
     match (killed, code, exit_zero) {
         (Some(AfterKill::StayDown), _, _) => AfterExit::Stop,
-        (Some(AfterKill::Respawn), _, _) | (None, 200, _) | (None, 0, ExitZero::Respawns) => {
-            AfterExit::Respawn
-        }
+        (Some(AfterKill::Respawn), _, _) | (None, 200, _) | (None, 0, ExitZero::Respawns) => AfterExit::Respawn,
         (None, 0, ExitZero::StaysDead) => AfterExit::StayDead,
         (Some(AfterKill::Count) | None, _, _) => AfterExit::Count,
     }
 }
 
-async fn supervise(
-    core: Arc<Core>,
-    generation: Arc<Generation>,
-    mut orders: mpsc::UnboundedReceiver<Order>,
-) {
+async fn supervise(core: Arc<Core>, generation: Arc<Generation>, mut orders: mpsc::UnboundedReceiver<Order>) {
     let mut errors = Errors::default();
     loop {
         generation.phase.send_replace(Phase::Starting);
         generation.pool.clear();
         let stdout_closed = core.stdout_closed.subscribe();
-        let spawned = process::spawn(
-            &core.app,
-            &core.environment,
-            generation.port,
-            &core.console,
-            &stdout_closed,
-        );
+        let spawned = process::spawn(&core.app, &core.environment, generation.port, &core.console, &stdout_closed);
         let mut handler = match spawned {
             Ok(spawned) => spawned,
             Err(error) => {
@@ -203,10 +186,7 @@ async fn supervise(
         let pid = handler.pid;
         core.events.emit(EventKind::HandlerExited {
             pid,
-            how: format!(
-                "exited with code {exit} (0x{exit:X}) {}",
-                core.console.last_errors(pid)
-            ),
+            how: format!("exited with code {exit} (0x{exit:X}) {}", core.console.last_errors(pid)),
             respawned: !give_up && matches!(next, AfterExit::Respawn | AfterExit::Count),
         });
         let end = match next {
@@ -214,9 +194,7 @@ async fn supervise(
             AfterExit::StayDead => Phase::Dead,
             AfterExit::Count if give_up => {
                 let why = "Exceeded http worker restart retry count. Shutting down Functions Host";
-                core.events.emit(EventKind::GivenUp {
-                    why: why.to_owned(),
-                });
+                core.events.emit(EventKind::GivenUp { why: why.to_owned() });
                 Phase::GivenUp
             }
             AfterExit::Respawn | AfterExit::Count => continue,
@@ -309,30 +287,11 @@ mod tests {
             (None, 200, ExitZero::StaysDead, AfterExit::Respawn),
             (None, 0, ExitZero::StaysDead, AfterExit::StayDead),
             (None, 0, ExitZero::Respawns, AfterExit::Respawn),
-            (
-                Some(AfterKill::Respawn),
-                137,
-                ExitZero::StaysDead,
-                AfterExit::Respawn,
-            ),
-            (
-                Some(AfterKill::Count),
-                137,
-                ExitZero::StaysDead,
-                AfterExit::Count,
-            ),
-            (
-                Some(AfterKill::StayDown),
-                137,
-                ExitZero::Respawns,
-                AfterExit::Stop,
-            ),
+            (Some(AfterKill::Respawn), 137, ExitZero::StaysDead, AfterExit::Respawn),
+            (Some(AfterKill::Count), 137, ExitZero::StaysDead, AfterExit::Count),
+            (Some(AfterKill::StayDown), 137, ExitZero::Respawns, AfterExit::Stop),
         ] {
-            assert_eq!(
-                after_exit(killed, code, exit_zero),
-                expected,
-                "{killed:?} {code}"
-            );
+            assert_eq!(after_exit(killed, code, exit_zero), expected, "{killed:?} {code}");
         }
     }
 }

@@ -57,12 +57,7 @@ pub(super) struct Call {
 }
 
 impl Core {
-    pub(super) fn new(
-        options: HostOptions,
-        app: App,
-        environment: Environment,
-        (console, events): (Console, Events),
-    ) -> Self {
+    pub(super) fn new(options: HostOptions, app: App, environment: Environment, (console, events): (Console, Events)) -> Self {
         let closed = options.stdout == super::options::HandlerStdout::Closed;
         let locks = app.functions.iter();
         Self {
@@ -70,9 +65,7 @@ impl Core {
             witness: Witness::default(),
             stdout_closed: watch::Sender::new(closed),
             stopping: watch::Sender::new(false),
-            timer_locks: locks
-                .map(|f| (f.name.clone(), tokio::sync::Mutex::default()))
-                .collect(),
+            timer_locks: locks.map(|f| (f.name.clone(), tokio::sync::Mutex::default())).collect(),
             current: Mutex::default(),
             retired: Mutex::default(),
             tasks: Mutex::default(),
@@ -160,18 +153,13 @@ impl Core {
 
     /// Queues until the handler is ready, sends what `request` builds for its port, and waits until `functionTimeout`.
     pub(super) async fn call(&self, function: &str, request: impl FnOnce(u16) -> Request) -> Call {
-        let failed = |text: &str| Call {
-            reply: Err(Verdict::Failure(text.to_owned())),
-            duration: Duration::ZERO,
-        };
+        let failed = |text: &str| Call { reply: Err(Verdict::Failure(text.to_owned())), duration: Duration::ZERO };
         let Some(generation) = self.current() else {
             return failed("the host has not started");
         };
         match generation.settled(self.options.queue_budget).await {
             None => {
-                return failed(
-                    "Final functionDispatcher state: Initializing. Initialization timed out and host is shutting down",
-                );
+                return failed("Final functionDispatcher state: Initializing. Initialization timed out and host is shutting down");
             }
             Some(Phase::GivenUp | Phase::Stopped) => return failed("the host has stopped"),
             // A dead handler is called all the same: the connection is refused.
@@ -186,8 +174,7 @@ impl Core {
         let timeout = self.app.function_timeout.unwrap_or(Duration::MAX);
         let reply = match tokio::time::timeout(timeout, exchange).await {
             Ok(Ok(reply)) => {
-                self.witness
-                    .saw(function, &reply, &self.options.token_function);
+                self.witness.saw(function, &reply, &self.options.token_function);
                 Ok(reply)
             }
             Ok(Err(why)) => Err(Verdict::Failure(why.to_string())),
@@ -196,10 +183,7 @@ impl Core {
                 Err(Verdict::TimedOut)
             }
         };
-        Call {
-            reply,
-            duration: begun.elapsed(),
-        }
+        Call { reply, duration: begun.elapsed() }
     }
 
     /// As `HttpClient` with `AllowAutoRedirect`, which the host sets unless it forwards.

@@ -42,9 +42,7 @@ pub(super) async fn serve(core: Arc<Core>, listener: TcpListener) {
         let _ = stopping.wait_for(|stopping| *stopping).await;
     };
     // An accept error is retried by axum; there is no other.
-    let _ = axum::serve(listener, router)
-        .with_graceful_shutdown(stop)
-        .await;
+    let _ = axum::serve(listener, router).with_graceful_shutdown(stop).await;
 }
 
 fn empty(status: StatusCode) -> Response<Body> {
@@ -65,12 +63,7 @@ async fn answer(State(core): State<Arc<Core>>, request: Request) -> Response<Bod
         }
         _ => dispatch(&core, request).await,
     };
-    core.events.emit(EventKind::HttpForwarded {
-        method,
-        path,
-        status: response.status().as_u16(),
-        duration: begun.elapsed(),
-    });
+    core.events.emit(EventKind::HttpForwarded { method, path, status: response.status().as_u16(), duration: begun.elapsed() });
     response
 }
 
@@ -94,9 +87,7 @@ async fn administer(core: &Arc<Core>, path: &str, request: Request) -> Response<
     if request.method() != Method::POST {
         return empty(StatusCode::METHOD_NOT_ALLOWED);
     }
-    let body = to_bytes(request.into_body(), BODY_LIMIT)
-        .await
-        .unwrap_or_default();
+    let body = to_bytes(request.into_body(), BODY_LIMIT).await.unwrap_or_default();
     let json: Option<Value> = serde_json::from_slice(&body).ok();
     if json.is_none_or(|json| json.get("input").is_none()) {
         return empty(StatusCode::BAD_REQUEST);
@@ -107,13 +98,8 @@ async fn administer(core: &Arc<Core>, path: &str, request: Request) -> Response<
     // Beside the schedule: neither waits for the other.
     let runner = core.clone();
     core.spawn(async move {
-        let stored = timer
-            .use_monitor
-            .then(|| runner.statuses.read(&function.name))
-            .flatten();
-        runner
-            .invoke(&function, &timer, stored.as_ref(), Cause::Manual)
-            .await;
+        let stored = timer.use_monitor.then(|| runner.statuses.read(&function.name)).flatten();
+        runner.invoke(&function, &timer, stored.as_ref(), Cause::Manual).await;
     });
     empty(StatusCode::ACCEPTED)
 }
@@ -137,18 +123,11 @@ async fn dispatch(core: &Arc<Core>, request: Request) -> Response<Body> {
             Err(_) => return empty(StatusCode::PAYLOAD_TOO_LARGE),
         },
     };
-    let incoming = Incoming {
-        method: parts.method,
-        path,
-        query,
-        headers: parts.headers,
-        body,
-    };
+    let incoming = Incoming { method: parts.method, path, query, headers: parts.headers, body };
     // A task of its own: the invocation goes on when the caller has gone.
     let (name, http) = (function.name.clone(), trigger.clone());
     let runner = core.clone();
-    let run =
-        tokio::spawn(async move { invoke(&runner, &name, &http, incoming, &route_values).await });
+    let run = tokio::spawn(async move { invoke(&runner, &name, &http, incoming, &route_values).await });
     let cut = core.options.front_cut.unwrap_or(Duration::MAX);
     match tokio::time::timeout(cut, run).await {
         Ok(Ok(response)) => response,
@@ -162,16 +141,11 @@ type Found<'core> = (&'core Function, &'core HttpTrigger, Vec<(String, String)>)
 /// A method that a function does not take is no match, so another function may have the same route.
 fn find<'core>(core: &'core Core, method: &Method, path: &str) -> Option<Found<'core>> {
     let path = route::below(&core.app.route_prefix, path)?;
-    let enabled = core
-        .app
-        .functions
-        .iter()
-        .filter(|function| !function.disabled);
+    let enabled = core.app.functions.iter().filter(|function| !function.disabled);
     let mut found = enabled.filter_map(|function| match &function.trigger {
         Trigger::Http(http) => {
             let values = route::matches(&http.route, path)?;
-            let taken =
-                http.methods.is_empty() || http.methods.iter().any(|name| name == method.as_str());
+            let taken = http.methods.is_empty() || http.methods.iter().any(|name| name == method.as_str());
             taken.then_some((function, http, values))
         }
         Trigger::Timer(_) => None,
@@ -185,33 +159,18 @@ fn admitted(core: &Core, level: AuthLevel, headers: &HeaderMap, query: &str) -> 
         return true;
     }
     let keys = &core.options.keys;
-    let header = headers
-        .get("x-functions-key")
-        .and_then(|key| key.to_str().ok());
-    let in_query = query_pairs(query)
-        .into_iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case("code"));
-    let Some(key) = header
-        .map(str::to_owned)
-        .or(in_query.map(|(_, value)| value))
-    else {
+    let header = headers.get("x-functions-key").and_then(|key| key.to_str().ok());
+    let in_query = query_pairs(query).into_iter().find(|(name, _)| name.eq_ignore_ascii_case("code"));
+    let Some(key) = header.map(str::to_owned).or(in_query.map(|(_, value)| value)) else {
         return false;
     };
     match level {
         AuthLevel::Admin => key == keys.master,
-        AuthLevel::Function | AuthLevel::Anonymous => {
-            [&keys.function, &keys.host, &keys.master].contains(&&key)
-        }
+        AuthLevel::Function | AuthLevel::Anonymous => [&keys.function, &keys.host, &keys.master].contains(&&key),
     }
 }
 
-async fn invoke(
-    core: &Core,
-    name: &str,
-    trigger: &HttpTrigger,
-    incoming: Incoming,
-    values: &[(String, String)],
-) -> Response<Body> {
+async fn invoke(core: &Core, name: &str, trigger: &HttpTrigger, incoming: Incoming, values: &[(String, String)]) -> Response<Body> {
     let id = Uuid::new_v4().to_string();
     let forwarded = core.app.forwarding && trigger.sole_output.is_some();
     if forwarded {

@@ -19,37 +19,18 @@ pub(super) fn body(
     (utc_now, rand_guid): (&str, &str),
 ) -> String {
     let pairs = query_pairs(&incoming.query);
-    let query: Map<String, Value> = pairs
-        .iter()
-        .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
-        .collect();
+    let query: Map<String, Value> = pairs.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
     let mut lists = Map::new();
     let mut singles = Map::new();
     for name in incoming.headers.keys() {
-        let values: Vec<String> = incoming
-            .headers
-            .get_all(name)
-            .iter()
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-            .collect();
+        let values: Vec<String> = incoming.headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
         singles.insert(name.to_string(), Value::from(values.join(", ")));
         lists.insert(name.to_string(), Value::from(values));
     }
-    let host = incoming
-        .headers
-        .get("host")
-        .and_then(|host| host.to_str().ok());
+    let host = incoming.headers.get("host").and_then(|host| host.to_str().ok());
     let mark = if incoming.query.is_empty() { "" } else { "?" };
-    let url = format!(
-        "http://{}{}{mark}{}",
-        host.unwrap_or("localhost"),
-        incoming.path,
-        incoming.query
-    );
-    let params: Map<String, Value> = route_values
-        .iter()
-        .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
-        .collect();
+    let url = format!("http://{}{}{mark}{}", host.unwrap_or("localhost"), incoming.path, incoming.query);
+    let params: Map<String, Value> = route_values.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
     let mut request = json!({
         "Url": url,
         "Method": incoming.method.as_str(),
@@ -58,10 +39,7 @@ pub(super) fn body(
         "Params": params,
         "Identities": [],
     });
-    let text = incoming
-        .body
-        .as_ref()
-        .map(|body| String::from_utf8_lossy(body).into_owned());
+    let text = incoming.body.as_ref().map(|body| String::from_utf8_lossy(body).into_owned());
     if let Some(text) = &text {
         request["Body"] = Value::from(text.as_str());
     }
@@ -91,22 +69,14 @@ pub(super) fn body(
 
 /// What the caller sees for a reply that was judged a success.
 pub(super) fn answer(result: &ScriptResult, output: &str) -> Reply {
-    let plain = |status: u16, body: &str| Reply {
-        status,
-        headers: Vec::new(),
-        body: body.as_bytes().to_vec(),
-    };
+    let plain = |status: u16, body: &str| Reply { status, headers: Vec::new(), body: body.as_bytes().to_vec() };
     let Some(outputs) = &result.outputs else {
         return plain(200, "");
     };
-    let found = outputs
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(output));
+    let found = outputs.iter().find(|(name, _)| name.eq_ignore_ascii_case(output));
     match found {
         None => plain(200, "{}"),
-        Some((_, Value::Object(members))) => {
-            of_members(members).unwrap_or_else(|()| plain(500, ""))
-        }
+        Some((_, Value::Object(members))) => of_members(members).unwrap_or_else(|()| plain(500, "")),
         // InvalidOperationException: the output is no JSON object.
         Some(_) => plain(500, ""),
     }
@@ -114,9 +84,7 @@ pub(super) fn answer(result: &ScriptResult, output: &str) -> Reply {
 
 fn of_members(members: &Map<String, Value>) -> Result<Reply, ()> {
     let member = |wanted: &str| {
-        let mut named = members
-            .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        let mut named = members.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
         named.next().map(|(_, value)| value)
     };
     // `status` without `statusCode` has no effect: the copied object always has a StatusCode, if only null.
@@ -147,21 +115,11 @@ fn of_members(members: &Map<String, Value>) -> Result<Reply, ()> {
         // Newtonsoft's indented text.
         Some(other) => serde_json::to_string_pretty(other).unwrap_or_default(),
     };
-    if !body.is_empty()
-        && !headers
-            .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
-    {
+    if !body.is_empty() && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
         let default = "text/plain; charset=utf-8".to_owned();
         headers.push(("Content-Type".to_owned(), default));
     }
-    Ok(Reply {
-        status: status
-            .and_then(|status| u16::try_from(status).ok())
-            .unwrap_or(200),
-        headers,
-        body: body.into_bytes(),
-    })
+    Ok(Reply { status: status.and_then(|status| u16::try_from(status).ok()).unwrap_or(200), headers, body: body.into_bytes() })
 }
 
 #[cfg(test)]
@@ -171,13 +129,7 @@ mod tests {
 
     fn seen(outputs: &Value) -> (u16, String) {
         let outputs = outputs.as_object().cloned();
-        let reply = answer(
-            &ScriptResult {
-                outputs,
-                ..ScriptResult::default()
-            },
-            "res",
-        );
+        let reply = answer(&ScriptResult { outputs, ..ScriptResult::default() }, "res");
         (reply.status, String::from_utf8(reply.body).unwrap())
     }
 
@@ -186,11 +138,7 @@ mod tests {
     fn r11_outputs_become_answers() {
         for (outputs, status, body) in [
             (json!({"res": {"statusCode": "204"}}), 204, ""),
-            (
-                json!({"res": {"body": "hello", "statusCode": "300"}}),
-                300,
-                "hello",
-            ),
+            (json!({"res": {"body": "hello", "statusCode": "300"}}), 300, "hello"),
             (json!({"res": {"statusCode": 201, "body": "x"}}), 201, "x"),
             (json!({"res": "SomeBlah"}), 500, ""),
             (json!({"res": {"status": 201, "body": "x"}}), 200, "x"),
@@ -208,29 +156,12 @@ mod tests {
     fn the_callers_key_is_in_the_body_twice() {
         let mut headers = HeaderMap::new();
         headers.insert("host", HeaderValue::from_static("app.example"));
-        let incoming = Incoming {
-            method: Method::GET,
-            path: "/api/GetToken".to_owned(),
-            query: "code=FAKEKEY&scope=a".to_owned(),
-            headers,
-            body: None,
-        };
-        let text = body(
-            &incoming,
-            "GetToken",
-            "req",
-            &[],
-            ("2026-11-23T16:45:01.5Z", "guid"),
-        );
+        let incoming =
+            Incoming { method: Method::GET, path: "/api/GetToken".to_owned(), query: "code=FAKEKEY&scope=a".to_owned(), headers, body: None };
+        let text = body(&incoming, "GetToken", "req", &[], ("2026-11-23T16:45:01.5Z", "guid"));
         let json: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(
-            json["Data"]["req"]["Url"],
-            "http://app.example/api/GetToken?code=FAKEKEY&scope=a"
-        );
-        assert_eq!(
-            json["Data"]["req"]["Headers"]["host"],
-            json!(["app.example"])
-        );
+        assert_eq!(json["Data"]["req"]["Url"], "http://app.example/api/GetToken?code=FAKEKEY&scope=a");
+        assert_eq!(json["Data"]["req"]["Headers"]["host"], json!(["app.example"]));
         assert_eq!(json["Data"]["req"].get("Body"), None);
         assert_eq!(json["Metadata"]["Query"]["code"], "FAKEKEY");
         assert_eq!(json["Metadata"]["scope"], "\"a\"");

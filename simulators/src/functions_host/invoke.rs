@@ -51,12 +51,7 @@ pub(super) enum Cause {
 
 impl Core {
     /// One attempt, exactly as the sample says.
-    pub(super) async fn attempt(
-        &self,
-        function: &Function,
-        timer: &TimerTrigger,
-        sample: &TimerSample,
-    ) -> Invocation {
+    pub(super) async fn attempt(&self, function: &Function, timer: &TimerTrigger, sample: &TimerSample) -> Invocation {
         let new_id = || Uuid::new_v4().to_string();
         let id = sample.invocation_id.clone().unwrap_or_else(new_id);
         self.events.emit(EventKind::TimerFired {
@@ -72,12 +67,7 @@ impl Core {
             if let Some(parent) = &sample.traceparent {
                 headers.push(("traceparent".to_owned(), parent.clone()));
             }
-            Request {
-                method: "POST".to_owned(),
-                target: format!("/{}", function.name),
-                headers,
-                body: Some((body, framing)),
-            }
+            Request { method: "POST".to_owned(), target: format!("/{}", function.name), headers, body: Some((body, framing)) }
         });
         let call = call.await;
         let mut invocation = Invocation {
@@ -126,13 +116,7 @@ impl Core {
     }
 
     /// A whole invocation: attempts until one succeeds or the retry policy is spent. The last attempt is returned.
-    pub(super) async fn invoke(
-        &self,
-        function: &Function,
-        timer: &TimerTrigger,
-        status: Option<&ScheduleStatus>,
-        cause: Cause,
-    ) -> Invocation {
+    pub(super) async fn invoke(&self, function: &Function, timer: &TimerTrigger, status: Option<&ScheduleStatus>, cause: Cause) -> Invocation {
         let id = Uuid::new_v4().to_string();
         let mut failed = serde_json::Value::Null;
         let mut count = 0;

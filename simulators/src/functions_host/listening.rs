@@ -19,10 +19,7 @@ pub(super) fn addresses(pid: u32) -> Result<Vec<SocketAddr>> {
             other => other.with_context(|| file.clone())?,
         };
         let rows = text.lines().skip(1).filter_map(row);
-        addresses.extend(
-            rows.filter(|(_, inode)| inodes.contains(inode))
-                .map(|(at, _)| at),
-        );
+        addresses.extend(rows.filter(|(_, inode)| inodes.contains(inode)).map(|(at, _)| at));
     }
     Ok(addresses)
 }
@@ -35,9 +32,7 @@ fn socket_inodes(pid: u32) -> Result<Vec<u64>> {
             continue;
         };
         let target = target.to_string_lossy().into_owned();
-        let number = target
-            .strip_prefix("socket:[")
-            .and_then(|rest| rest.strip_suffix(']'));
+        let number = target.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']'));
         inodes.extend(number.and_then(|number| number.parse::<u64>().ok()));
     }
     Ok(inodes)
@@ -51,10 +46,7 @@ fn row(line: &str) -> Option<(SocketAddr, u64)> {
     }
     let (address, port) = fields.get(1)?.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
-    Some((
-        SocketAddr::new(ip(address)?, port),
-        fields.get(9)?.parse().ok()?,
-    ))
+    Some((SocketAddr::new(ip(address)?, port), fields.get(9)?.parse().ok()?))
 }
 
 /// Words of 32 bits in hexadecimal, each in the byte order of the machine.

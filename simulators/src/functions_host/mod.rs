@@ -110,9 +110,8 @@ impl FunctionsHost {
     /// # Errors
     /// As for [`start`](Self::start), save for the handler.
     pub async fn start_unready(options: HostOptions) -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", options.front_port))
-            .await
-            .with_context(|| format!("the front end's port {}", options.front_port))?;
+        let listener =
+            TcpListener::bind(("127.0.0.1", options.front_port)).await.with_context(|| format!("the front end's port {}", options.front_port))?;
         let front = listener.local_addr()?;
         let environment = process::environment(&options, front.port())?;
         let app = App::read(&options, &environment)?;
@@ -123,10 +122,7 @@ impl FunctionsHost {
         let events = Events::new();
         let console = Console::new(app.console_level, events.clone());
         let core = Core::new(options, app, environment, (console, events));
-        let host = Self {
-            core: Arc::new(core),
-            front,
-        };
+        let host = Self { core: Arc::new(core), front };
         host.respawn().await?;
         host.core.spawn(http::serve(host.core.clone(), listener));
         Ok(host)
@@ -147,10 +143,7 @@ impl FunctionsHost {
     #[must_use]
     pub fn handlers(&self) -> Vec<HandlerInfo> {
         let generations = self.core.generations();
-        let info = |generation: &Arc<Generation>| HandlerInfo {
-            port: generation.port,
-            phase: generation.phase(),
-        };
+        let info = |generation: &Arc<Generation>| HandlerInfo { port: generation.port, phase: generation.phase() };
         generations.iter().map(info).collect()
     }
 
@@ -163,10 +156,7 @@ impl FunctionsHost {
         let port = generation.port;
         match generation.settled(self.core.options.queue_budget).await {
             Some(phase @ Phase::Ready { .. }) => Ok(HandlerInfo { port, phase }),
-            phase => bail!(
-                "the handler is not ready but {phase:?}; its console: {:?}",
-                self.console()
-            ),
+            phase => bail!("the handler is not ready but {phase:?}; its console: {:?}", self.console()),
         }
     }
 
@@ -199,10 +189,7 @@ impl FunctionsHost {
     pub async fn ping(&self) -> Result<Duration> {
         let generation = self.current()?;
         let begun = Instant::now();
-        let answer = generation
-            .pool
-            .exchange(&process::bare_get(generation.port))
-            .await;
+        let answer = generation.pool.exchange(&process::bare_get(generation.port)).await;
         answer.map_err(|lost| anyhow::anyhow!("{lost}"))?;
         Ok(begun.elapsed())
     }
@@ -222,11 +209,7 @@ impl FunctionsHost {
     /// The app has no timer, or several.
     pub async fn fire_scheduled(&self) -> Result<Invocation> {
         let (function, timer) = self.sole_timer()?;
-        Ok(self
-            .core
-            .run_scheduled(function, timer, Cause::Tick)
-            .await
-            .1)
+        Ok(self.core.run_scheduled(function, timer, Cause::Tick).await.1)
     }
 
     /// Any request, straight to the handler and past the front end; not judged.
@@ -235,28 +218,18 @@ impl FunctionsHost {
     ///
     /// # Errors
     /// There is no whole reply.
-    pub async fn send_raw(
-        &self,
-        method: &str,
-        target: &str,
-        headers: &[(&str, &str)],
-        body: Option<(Vec<u8>, Framing)>,
-    ) -> Result<Reply> {
+    pub async fn send_raw(&self, method: &str, target: &str, headers: &[(&str, &str)], body: Option<(Vec<u8>, Framing)>) -> Result<Reply> {
         let generation = self.current()?;
         let mut request = process::bare_get(generation.port);
         method.clone_into(&mut request.method);
         target.clone_into(&mut request.target);
-        let own = headers
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let own = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         request.headers.extend(own);
         request.body = body;
         let reply = generation.pool.exchange(&request).await;
         let reply = reply.map_err(|lost| anyhow::anyhow!("{lost}"))?;
         let name = format!("{method} {target}");
-        self.core
-            .witness
-            .saw(&name, &reply, &self.core.options.token_function);
+        self.core.witness.saw(&name, &reply, &self.core.options.token_function);
         Ok(reply)
     }
 
@@ -275,9 +248,7 @@ impl FunctionsHost {
     /// As `WorkerUtilities` does: bind port 0, read the number, close. Another process can take it in between.
     async fn free_port(&self) -> Result<u16> {
         let wanted = self.core.app.port.unwrap_or(0);
-        let listener = TcpListener::bind(("127.0.0.1", wanted))
-            .await
-            .with_context(|| format!("customHandler.port {wanted} cannot be bound"))?;
+        let listener = TcpListener::bind(("127.0.0.1", wanted)).await.with_context(|| format!("customHandler.port {wanted} cannot be bound"))?;
         Ok(listener.local_addr()?.port())
     }
 }

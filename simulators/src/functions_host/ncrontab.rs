@@ -17,9 +17,7 @@ pub struct Ncrontab {
     weekdays: u64,
 }
 
-const MONTHS: [&str; 12] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-];
+const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 /// Days searched for the next occurrence: 29 February can be eight years away, over 1900 or 2100.
@@ -33,14 +31,9 @@ impl Ncrontab {
             fields.insert(0, "0");
         }
         let [seconds, minutes, hours, days, months, weekdays] = fields.as_slice() else {
-            return Err(format!(
-                "`{text}` has {} fields; an NCRONTAB expression has 6, or 5 without seconds",
-                fields.len()
-            ));
+            return Err(format!("`{text}` has {} fields; an NCRONTAB expression has 6, or 5 without seconds", fields.len()));
         };
-        let field = |field: &str, low, high, names: &[&str]| {
-            set_of(field, low, high, names).map_err(|why| format!("`{text}`: {why}"))
-        };
+        let field = |field: &str, low, high, names: &[&str]| set_of(field, low, high, names).map_err(|why| format!("`{text}`: {why}"));
         Ok(Self {
             seconds: field(seconds, 0, 59, &[])?,
             minutes: field(minutes, 0, 59, &[])?,
@@ -54,18 +47,11 @@ impl Ncrontab {
     /// The first occurrence strictly after `after`; `None` if there is none within eight years.
     #[must_use]
     pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
-        let start = Timestamp::from_second(after.as_second().checked_add(1)?)
-            .ok()?
-            .to_zoned_datetime(TimeZone::UTC)
-            .datetime();
+        let start = Timestamp::from_second(after.as_second().checked_add(1)?).ok()?.to_zoned_datetime(TimeZone::UTC).datetime();
         let mut date = start.date();
         for day in 0..HORIZON_DAYS {
             if self.falls_on(date) {
-                let from = if day == 0 {
-                    (start.hour(), start.minute(), start.second())
-                } else {
-                    (0, 0, 0)
-                };
+                let from = if day == 0 { (start.hour(), start.minute(), start.second()) } else { (0, 0, 0) };
                 if let Some((hour, minute, second)) = self.first_time(from) {
                     let at = date.at(hour, minute, second, 0);
                     return Some(at.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp());
@@ -82,9 +68,7 @@ impl Ncrontab {
     }
 
     fn falls_on(&self, date: Date) -> bool {
-        has(self.days, date.day())
-            && has(self.months, date.month())
-            && has(self.weekdays, date.weekday().to_sunday_zero_offset())
+        has(self.days, date.day()) && has(self.months, date.month()) && has(self.weekdays, date.weekday().to_sunday_zero_offset())
     }
 
     fn first_time(&self, from: (i8, i8, i8)) -> Option<(i8, i8, i8)> {
@@ -111,28 +95,18 @@ fn has(set: u64, value: i8) -> bool {
 fn set_of(field: &str, low: u64, high: u64, names: &[&str]) -> Result<u64, String> {
     let number_in = |text: &str| -> Result<u64, String> {
         let lower = text.to_ascii_lowercase();
-        let listed = names
-            .iter()
-            .position(|name| lower.len() >= 3 && lower.starts_with(name));
+        let listed = names.iter().position(|name| lower.len() >= 3 && lower.starts_with(name));
         let number = match listed {
             Some(index) => low + index as u64,
-            None => text
-                .parse()
-                .map_err(|_| format!("`{text}` is not a number"))?,
+            None => text.parse().map_err(|_| format!("`{text}` is not a number"))?,
         };
-        if (low..=high).contains(&number) {
-            Ok(number)
-        } else {
-            Err(format!("{number} is not within {low} to {high}"))
-        }
+        if (low..=high).contains(&number) { Ok(number) } else { Err(format!("{number} is not within {low} to {high}")) }
     };
     let mut set = 0;
     for part in field.split(',') {
         let (range, step) = match part.split_once('/') {
             Some((range, step)) => {
-                let step: u64 = step
-                    .parse()
-                    .map_err(|_| format!("`{step}` is not a step"))?;
+                let step: u64 = step.parse().map_err(|_| format!("`{step}` is not a step"))?;
                 (range, Some(step))
             }
             None => (part, None),
@@ -172,18 +146,9 @@ mod tests {
     #[test]
     fn nine_minute_schedule_has_a_six_minute_gap_at_the_hour() {
         let schedule = "0 */9 * * * *";
-        assert_eq!(
-            next(schedule, "2026-11-23T16:36:00.01Z"),
-            "2026-11-23T16:45:00Z"
-        );
-        assert_eq!(
-            next(schedule, "2026-11-23T16:45:00Z"),
-            "2026-11-23T16:54:00Z"
-        );
-        assert_eq!(
-            next(schedule, "2026-11-23T16:54:00Z"),
-            "2026-11-23T17:00:00Z"
-        );
+        assert_eq!(next(schedule, "2026-11-23T16:36:00.01Z"), "2026-11-23T16:45:00Z");
+        assert_eq!(next(schedule, "2026-11-23T16:45:00Z"), "2026-11-23T16:54:00Z");
+        assert_eq!(next(schedule, "2026-11-23T16:54:00Z"), "2026-11-23T17:00:00Z");
     }
 
     #[test]
@@ -202,15 +167,7 @@ mod tests {
 
     #[test]
     fn what_is_no_schedule_is_refused() {
-        for text in [
-            "",
-            "* * *",
-            "60 * * * * *",
-            "0 */0 * * * *",
-            "0 9-3 * * * *",
-            "0 0 0 * * 7",
-            "x * * * * *",
-        ] {
+        for text in ["", "* * *", "60 * * * * *", "0 */0 * * * *", "0 9-3 * * * *", "0 0 0 * * 7", "x * * * * *"] {
             assert!(Ncrontab::parse(text).is_err(), "{text}");
         }
         let never = Ncrontab::parse("0 0 0 30 2 *").unwrap();

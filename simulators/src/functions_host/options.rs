@@ -68,11 +68,7 @@ pub struct Keys {
 
 impl Default for Keys {
     fn default() -> Self {
-        Self {
-            function: "FAKE-FUNCTION-KEY".to_owned(),
-            host: "FAKE-HOST-KEY".to_owned(),
-            master: "FAKE-MASTER-KEY".to_owned(),
-        }
+        Self { function: "FAKE-FUNCTION-KEY".to_owned(), host: "FAKE-HOST-KEY".to_owned(), master: "FAKE-MASTER-KEY".to_owned() }
     }
 }
 

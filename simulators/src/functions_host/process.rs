@@ -49,10 +49,7 @@ pub(super) fn environment(options: &HostOptions, front_port: u16) -> Result<Envi
             default("AZURE_FUNCTIONS_ENVIRONMENT", "Production");
             default("FUNCTIONS_EXTENSION_VERSION", "~4");
             default("WEBSITE_SITE_NAME", "simulated-function-app");
-            default(
-                "WEBSITE_HOSTNAME",
-                "simulated-function-app.azurewebsites.net",
-            );
+            default("WEBSITE_HOSTNAME", "simulated-function-app.azurewebsites.net");
             default("WEBSITE_INSTANCE_ID", "simulated-instance");
             default("WEBSITE_SKU", "FlexConsumption");
             default("REGION_NAME", "Simulated Region");
@@ -80,22 +77,13 @@ impl Handler {
 }
 
 /// Starts a handler and the readers of its pipes.
-pub(super) fn spawn(
-    app: &App,
-    environment: &Environment,
-    port: u16,
-    console: &Console,
-    stdout_closed: &watch::Receiver<bool>,
-) -> Result<Handler> {
+pub(super) fn spawn(app: &App, environment: &Environment, port: u16, console: &Console, stdout_closed: &watch::Receiver<bool>) -> Result<Handler> {
     let mut environment = environment.clone();
     let worker_id = Uuid::new_v4().to_string();
     for name in ["FUNCTIONS_CUSTOMHANDLER_PORT", "FUNCTIONS_HTTPWORKER_PORT"] {
         environment.insert(name.to_owned(), port.to_string());
     }
-    for name in [
-        "FUNCTIONS_CUSTOMHANDLER_WORKER_ID",
-        "FUNCTIONS_HTTPWORKER_ID",
-    ] {
+    for name in ["FUNCTIONS_CUSTOMHANDLER_WORKER_ID", "FUNCTIONS_HTTPWORKER_ID"] {
         environment.insert(name.to_owned(), worker_id.clone());
     }
     let root = app.root.to_string_lossy().into_owned();
@@ -125,11 +113,7 @@ pub(super) fn spawn(
         let closed = stdout_closed.clone();
         readers.spawn(console.clone().read(pid, Stream::Stderr, pipe, closed));
     }
-    Ok(Handler {
-        child,
-        pid,
-        readers,
-    })
+    Ok(Handler { child, pid, readers })
 }
 
 /// The host joins arguments as raw text: one with a blank in it is split, unless it is in double quotes.
@@ -154,12 +138,7 @@ fn arguments(raw: &[String], environment: &Environment) -> Vec<String> {
 
 /// `GET /` as the host sends it: no header but `Host`, no body.
 pub(super) fn bare_get(port: u16) -> Request {
-    Request {
-        method: "GET".to_owned(),
-        target: "/".to_owned(),
-        headers: vec![("Host".to_owned(), format!("127.0.0.1:{port}"))],
-        body: None,
-    }
+    Request { method: "GET".to_owned(), target: "/".to_owned(), headers: vec![("Host".to_owned(), format!("127.0.0.1:{port}"))], body: None }
 }
 
 /// Waits for any answer to `GET /`; false if the budget is spent first.
@@ -177,10 +156,7 @@ pub(super) async fn ready(pool: &Pool, port: u16, budget: Duration) -> bool {
 /// SIGINT to one process that this host has started and not yet reaped.
 #[cfg(unix)]
 pub(super) fn interrupt(child: &Child) {
-    let pid = child
-        .id()
-        .and_then(|pid| i32::try_from(pid).ok())
-        .and_then(rustix::process::Pid::from_raw);
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
     if let Some(pid) = pid {
         // It may have ended by itself, which is what was wanted.
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
@@ -194,14 +170,8 @@ pub(super) fn interrupt(_child: &Child) {}
 /// `func start` stops without storage when there is a function that is not HTTP.
 pub(super) fn demand_storage(environment: &Environment) -> Result<()> {
     let present = lookup(environment, "AzureWebJobsStorage").is_some()
-        || environment.keys().any(|name| {
-            name.to_ascii_lowercase()
-                .starts_with("azurewebjobsstorage__")
-        });
-    anyhow::ensure!(
-        present,
-        "Missing value for AzureWebJobsStorage. It is required for all triggers other than httpTrigger."
-    );
+        || environment.keys().any(|name| name.to_ascii_lowercase().starts_with("azurewebjobsstorage__"));
+    anyhow::ensure!(present, "Missing value for AzureWebJobsStorage. It is required for all triggers other than httpTrigger.");
     Ok(())
 }
 
@@ -213,9 +183,6 @@ mod tests {
     fn arguments_are_raw_text() {
         let environment = Environment::from([("PORT".to_owned(), "8080".to_owned())]);
         let raw = ["--port %PORT%", "%GONE%", "\"a b\"", "c d"].map(str::to_owned);
-        assert_eq!(
-            arguments(&raw, &environment),
-            ["--port", "8080", "a b", "c", "d"]
-        );
+        assert_eq!(arguments(&raw, &environment), ["--port", "8080", "a b", "c", "d"]);
     }
 }

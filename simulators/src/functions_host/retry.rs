@@ -49,9 +49,7 @@ impl RetryDocument {
     pub(super) fn policy(&self) -> Result<RetryPolicy> {
         let span = |name: &str, text: &Option<String>| match text {
             None => bail!("retry.{name} is missing"),
-            Some(text) => {
-                time_span::parse(text).map_err(|why| anyhow::anyhow!("retry.{name}: {why}"))
-            }
+            Some(text) => time_span::parse(text).map_err(|why| anyhow::anyhow!("retry.{name}: {why}")),
         };
         let delay = match self.strategy.to_ascii_lowercase().as_str() {
             "fixeddelay" => RetryDelay::Fixed(span("delayInterval", &self.delay_interval)?),

@@ -9,10 +9,7 @@ pub(super) fn matches(template: &str, path: &str) -> Option<Vec<(String, String)
     let mut values = Vec::new();
     let mut segments = path.split('/').filter(|segment| !segment.is_empty());
     for part in template.split('/').filter(|part| !part.is_empty()) {
-        let Some(inner) = part
-            .strip_prefix('{')
-            .and_then(|rest| rest.strip_suffix('}'))
-        else {
+        let Some(inner) = part.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
             if !segments.next()?.eq_ignore_ascii_case(part) {
                 return None;
             }
@@ -60,10 +57,7 @@ mod tests {
         assert_eq!(values("GetToken", "GetToken/more"), None);
         assert_eq!(values("a/{id:int}/{rest?}", "a/7"), Some(1));
         assert_eq!(values("a/{id}", "a"), None);
-        assert_eq!(
-            matches("{*route}", "x/y"),
-            Some(vec![("route".to_owned(), "x/y".to_owned())])
-        );
+        assert_eq!(matches("{*route}", "x/y"), Some(vec![("route".to_owned(), "x/y".to_owned())]));
     }
 
     #[test]

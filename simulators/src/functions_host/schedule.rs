@@ -20,10 +20,7 @@ impl Ticks {
     pub(super) fn next_after(&self, time: Timestamp) -> Timestamp {
         match self {
             Self::Cron(cron) => cron.next_after(time).unwrap_or(Timestamp::MAX),
-            Self::Every(every) => SignedDuration::try_from(*every)
-                .ok()
-                .and_then(|every| time.checked_add(every).ok())
-                .unwrap_or(Timestamp::MAX),
+            Self::Every(every) => SignedDuration::try_from(*every).ok().and_then(|every| time.checked_add(every).ok()).unwrap_or(Timestamp::MAX),
         }
     }
 
@@ -50,11 +47,7 @@ pub(super) struct ScheduleStatus {
 
 impl ScheduleStatus {
     pub(super) fn after(ticks: &Ticks, started: Timestamp) -> Self {
-        Self {
-            last: Some(started),
-            next: ticks.next_after(started),
-            last_updated: Some(started),
-        }
+        Self { last: Some(started), next: ticks.next_after(started), last_updated: Some(started) }
     }
 }
 
@@ -69,18 +62,9 @@ pub(super) enum First {
 }
 
 /// Decides the first step, and what the stored status becomes before it.
-pub(super) fn first(
-    ticks: &Ticks,
-    stored: Option<ScheduleStatus>,
-    run_on_startup: bool,
-    now: Timestamp,
-) -> (First, ScheduleStatus) {
+pub(super) fn first(ticks: &Ticks, stored: Option<ScheduleStatus>, run_on_startup: bool, now: Timestamp) -> (First, ScheduleStatus) {
     let status = match stored {
-        None => ScheduleStatus {
-            last: None,
-            next: ticks.next_after(now),
-            last_updated: None,
-        },
+        None => ScheduleStatus { last: None, next: ticks.next_after(now), last_updated: None },
         Some(mut status) => {
             // A schedule that has changed since is not past due: the new next tick counts.
             if let Some(base) = status.last.or(status.last_updated) {
@@ -109,11 +93,7 @@ pub(super) enum Next {
 
 pub(super) fn next(ticks: &Ticks, started: Timestamp, now: Timestamp) -> Next {
     let due = ticks.next_after(started);
-    if due <= now {
-        Next::CatchUp
-    } else {
-        Next::At(due)
-    }
+    if due <= now { Next::CatchUp } else { Next::At(due) }
 }
 
 #[cfg(test)]
@@ -137,10 +117,7 @@ mod tests {
         let (step, status) = first(&ticks, Some(stored), true, at("18:00:30"));
         assert_eq!(step, First::PastDue);
         assert_eq!(status.next, at("16:45:00"));
-        assert_eq!(
-            next(&ticks, at("18:00:30"), at("18:00:31")),
-            Next::At(at("18:09:00"))
-        );
+        assert_eq!(next(&ticks, at("18:00:30"), at("18:00:31")), Next::At(at("18:09:00")));
     }
 
     #[test]
@@ -149,10 +126,7 @@ mod tests {
         let (step, status) = first(&ticks, None, false, at("16:40:00"));
         assert_eq!(step, First::WaitUntil(at("16:45:00")));
         assert_eq!(status.last, None);
-        assert_eq!(
-            first(&ticks, None, true, at("16:40:00")).0,
-            First::OnStartup
-        );
+        assert_eq!(first(&ticks, None, true, at("16:40:00")).0, First::OnStartup);
     }
 
     #[test]
@@ -161,18 +135,12 @@ mod tests {
         // Three ticks went by during the invocation.
         assert_eq!(next(&ticks, at("16:09:00"), at("16:40:00")), Next::CatchUp);
         // The catch-up starts at 16:40, and the schedule goes on from there.
-        assert_eq!(
-            next(&ticks, at("16:40:00"), at("16:40:01")),
-            Next::At(at("16:45:00"))
-        );
+        assert_eq!(next(&ticks, at("16:40:00"), at("16:40:01")), Next::At(at("16:45:00")));
     }
 
     #[test]
     fn a_time_span_counts_from_the_last_start() {
         let ticks = Ticks::Every(Duration::from_mins(9));
-        assert_eq!(
-            next(&ticks, at("16:01:07"), at("16:01:09")),
-            Next::At(at("16:10:07"))
-        );
+        assert_eq!(next(&ticks, at("16:01:07"), at("16:01:09")), Next::At(at("16:10:07")));
     }
 }

@@ -44,19 +44,13 @@ impl Settings {
 
     /// The elements of an array, in order.
     pub(super) fn list(&self, key: &str) -> Vec<String> {
-        (0..)
-            .map_while(|index| self.0.get(&format!("{}:{index}", key.to_ascii_lowercase())))
-            .cloned()
-            .collect()
+        (0..).map_while(|index| self.0.get(&format!("{}:{index}", key.to_ascii_lowercase()))).cloned().collect()
     }
 
     /// Everything below a key, as (rest of the key in lower case, value).
     pub(super) fn below(&self, key: &str) -> Vec<(String, String)> {
         let prefix = format!("{}:", key.to_ascii_lowercase());
-        self.0
-            .iter()
-            .filter_map(|(key, value)| Some((key.strip_prefix(&prefix)?.to_owned(), value.clone())))
-            .collect()
+        self.0.iter().filter_map(|(key, value)| Some((key.strip_prefix(&prefix)?.to_owned(), value.clone()))).collect()
     }
 }
 
@@ -88,10 +82,7 @@ fn flatten(prefix: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
 
 /// A lookup without regard to case, as `Environment.ExpandEnvironmentVariables` is not, but .NET configuration is.
 pub(super) fn lookup<'env>(environment: &'env Environment, name: &str) -> Option<&'env str> {
-    environment
-        .iter()
-        .find(|(key, _)| key.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.as_str())
+    environment.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
 /// What becomes of a `%NAME%` that is not set.
@@ -132,10 +123,7 @@ pub(super) fn add_local_settings(app_root: &Path, environment: &mut Environment)
     };
     let json: Value = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
     if json.get("IsEncrypted").and_then(Value::as_bool) == Some(true) {
-        anyhow::bail!(
-            "{}: IsEncrypted is true; encrypted settings cannot be read here",
-            file.display()
-        );
+        anyhow::bail!("{}: IsEncrypted is true; encrypted settings cannot be read here", file.display());
     }
     let Some(Value::Object(values)) = json.get("Values") else {
         return Ok(());
@@ -160,44 +148,23 @@ mod tests {
     use serde_json::json;
 
     fn environment(pairs: &[(&str, &str)]) -> Environment {
-        pairs
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect()
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
     #[test]
     fn keys_are_read_without_case_and_the_environment_wins() {
         let json = json!({"CustomHandler": {"Description": {"defaultExecutablePath": "a", "arguments": ["x", "y"]}}});
-        let environment = environment(&[(
-            "AzureFunctionsJobHost__customHandler__description__DefaultExecutablePath",
-            "b",
-        )]);
+        let environment = environment(&[("AzureFunctionsJobHost__customHandler__description__DefaultExecutablePath", "b")]);
         let settings = Settings::new(&json, &environment);
-        assert_eq!(
-            settings.text("customHandler:description:defaultExecutablePath"),
-            Some("b")
-        );
-        assert_eq!(
-            settings.list("customHandler:description:arguments"),
-            ["x", "y"]
-        );
+        assert_eq!(settings.text("customHandler:description:defaultExecutablePath"), Some("b"));
+        assert_eq!(settings.list("customHandler:description:arguments"), ["x", "y"]);
     }
 
     #[test]
     fn variables_are_expanded() {
         let environment = environment(&[("PORT", "80")]);
-        assert_eq!(
-            expand("-p %port%%NONE%!", &environment, Unknown::Removed),
-            "-p 80!"
-        );
-        assert_eq!(
-            expand("%NONE%/%PORT%", &environment, Unknown::Kept),
-            "%NONE%/80"
-        );
-        assert_eq!(
-            expand("100% sure", &environment, Unknown::Removed),
-            "100% sure"
-        );
+        assert_eq!(expand("-p %port%%NONE%!", &environment, Unknown::Removed), "-p 80!");
+        assert_eq!(expand("%NONE%/%PORT%", &environment, Unknown::Kept), "%NONE%/80");
+        assert_eq!(expand("100% sure", &environment, Unknown::Removed), "100% sure");
     }
 }

@@ -13,10 +13,7 @@ pub(super) struct StatusStore {
 
 impl StatusStore {
     pub(super) fn new(folder: Option<PathBuf>) -> Self {
-        Self {
-            folder,
-            memory: Mutex::default(),
-        }
+        Self { folder, memory: Mutex::default() }
     }
 
     /// `None` if there is none, or none that can be read.
@@ -46,10 +43,6 @@ impl StatusStore {
 
     fn file(&self, function: &str) -> Option<PathBuf> {
         let folder = self.folder.as_ref()?;
-        Some(
-            folder
-                .join(format!("Host.Functions.{function}"))
-                .join("status"),
-        )
+        Some(folder.join(format!("Host.Functions.{function}")).join("status"))
     }
 }

@@ -23,15 +23,9 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
         }
         [first, second, third] => {
             let (days, hours) = days_and_hours(first, &number)?;
-            if days == 0 && hours > 23 {
-                (hours, number(second)?, number(third)?, "0")
-            } else {
-                (days, hours, number(second)?, *third)
-            }
+            if days == 0 && hours > 23 { (hours, number(second)?, number(third)?, "0") } else { (days, hours, number(second)?, *third) }
         }
-        [days, hours, minutes, seconds] => {
-            (number(days)?, number(hours)?, number(minutes)?, *seconds)
-        }
+        [days, hours, minutes, seconds] => (number(days)?, number(hours)?, number(minutes)?, *seconds),
         _ => return Err(wrong()),
     };
     let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, "0"));
@@ -40,17 +34,11 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
         return Err(wrong());
     }
     let nanos = number(&format!("{fraction:0<9}"))?;
-    let total = days
-        .checked_mul(86_400)
-        .and_then(|sum| sum.checked_add(hours * 3_600 + minutes * 60 + whole))
-        .ok_or_else(wrong)?;
+    let total = days.checked_mul(86_400).and_then(|sum| sum.checked_add(hours * 3_600 + minutes * 60 + whole)).ok_or_else(wrong)?;
     Ok(Duration::from_secs(total) + Duration::from_nanos(nanos))
 }
 
-fn days_and_hours(
-    text: &str,
-    number: &impl Fn(&str) -> Result<u64, String>,
-) -> Result<(u64, u64), String> {
+fn days_and_hours(text: &str, number: &impl Fn(&str) -> Result<u64, String>) -> Result<(u64, u64), String> {
     match text.split_once('.') {
         Some((days, hours)) => Ok((number(days)?, number(hours)?)),
         None => Ok((0, number(text)?)),
@@ -77,14 +65,7 @@ mod tests {
 
     #[test]
     fn text_that_is_no_span_is_refused() {
-        for text in [
-            "",
-            "5 min",
-            "00:60:00",
-            "00:00:60",
-            "-00:01:00",
-            "1:2:3:4:5",
-        ] {
+        for text in ["", "5 min", "00:60:00", "00:00:60", "-00:01:00", "1:2:3:4:5"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -25,12 +25,7 @@ pub(super) fn start(core: &Arc<Core>) {
     if core.options.timers == Timers::Off {
         return;
     }
-    for function in core
-        .app
-        .functions
-        .iter()
-        .filter(|function| !function.disabled)
-    {
+    for function in core.app.functions.iter().filter(|function| !function.disabled) {
         if let Trigger::Timer(timer) = &function.trigger {
             core.spawn_listener(listen(core.clone(), function.clone(), timer.clone()));
         }
@@ -47,24 +42,13 @@ impl Core {
     }
 
     /// One scheduled firing, never beside another of the same function; the status is stored once it has ended.
-    pub(super) async fn run_scheduled(
-        &self,
-        function: &Function,
-        timer: &TimerTrigger,
-        cause: Cause,
-    ) -> (Timestamp, Invocation) {
-        let lock = self
-            .timer_locks
-            .iter()
-            .find(|(name, _)| *name == function.name);
+    pub(super) async fn run_scheduled(&self, function: &Function, timer: &TimerTrigger, cause: Cause) -> (Timestamp, Invocation) {
+        let lock = self.timer_locks.iter().find(|(name, _)| *name == function.name);
         let _alone = match lock {
             Some((_, lock)) => Some(lock.lock().await),
             None => None,
         };
-        let stored = timer
-            .use_monitor
-            .then(|| self.statuses.read(&function.name))
-            .flatten();
+        let stored = timer.use_monitor.then(|| self.statuses.read(&function.name)).flatten();
         let deaths = self.deaths();
         let started = ambient::now();
         let invocation = self.invoke(function, timer, stored.as_ref(), cause).await;
@@ -79,10 +63,7 @@ impl Core {
 
 async fn listen(core: Arc<Core>, function: Function, timer: TimerTrigger) {
     let ticks = core.ticks(&timer);
-    let stored = timer
-        .use_monitor
-        .then(|| core.statuses.read(&function.name))
-        .flatten();
+    let stored = timer.use_monitor.then(|| core.statuses.read(&function.name)).flatten();
     let (first, status) = schedule::first(&ticks, stored, timer.run_on_startup, ambient::now());
     if timer.use_monitor {
         core.statuses.write(&function.name, &status);
@@ -106,10 +87,7 @@ async fn listen(core: Arc<Core>, function: Function, timer: TimerTrigger) {
 }
 
 async fn wait_until(core: &Core, function: &Function, at: Timestamp) {
-    core.events.emit(EventKind::NextTick {
-        function: function.name.clone(),
-        at,
-    });
+    core.events.emit(EventKind::NextTick { function: function.name.clone(), at });
     let mut stopping = core.stopping.subscribe();
     while !*core.stopping.borrow() {
         // Negative once the time has come.

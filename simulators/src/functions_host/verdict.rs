@@ -54,10 +54,7 @@ pub struct ScriptResult {
 pub fn judge(reply: &Reply) -> (Verdict, Option<ScriptResult>) {
     if !(200..300).contains(&reply.status) {
         let reason = reason_phrase(reply);
-        let text = format!(
-            "HttpRequestException: Response status code does not indicate success: {}{reason}.",
-            reply.status
-        );
+        let text = format!("HttpRequestException: Response status code does not indicate success: {}{reason}.", reply.status);
         return (Verdict::Failure(text), None);
     }
     let never = |which: &str| (Verdict::NeverCompletes(which.to_owned()), None);
@@ -70,10 +67,7 @@ pub fn judge(reply: &Reply) -> (Verdict, Option<ScriptResult>) {
     }
     let text = String::from_utf8_lossy(&reply.body);
     let media_type = media_type(reply);
-    if !matches!(
-        media_type.as_deref(),
-        Some("application/json" | "text/json")
-    ) {
+    if !matches!(media_type.as_deref(), Some("application/json" | "text/json")) {
         let named = media_type.unwrap_or_else(|| "application/octet-stream".to_owned());
         let text = format!(
             "InvalidOperationException: Invalid HttpResponseMessage: UnsupportedMediaTypeException: no MediaTypeFormatter is available to read an object of type 'HttpScriptInvocationResult' from content with media type '{named}': {text}"
@@ -86,8 +80,7 @@ pub fn judge(reply: &Reply) -> (Verdict, Option<ScriptResult>) {
     match parse(&text) {
         Ok(result) => (Verdict::Success, Some(result)),
         Err(why) => {
-            let text =
-                format!("InvalidOperationException: Invalid HttpResponseMessage: {why}: {text}");
+            let text = format!("InvalidOperationException: Invalid HttpResponseMessage: {why}: {text}");
             (Verdict::Failure(text), None)
         }
     }
@@ -146,19 +139,12 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, content_type: &str, body: &str) -> Reply {
-        let headers = [
-            ("content-type", content_type),
-            ("content-length", &body.len().to_string()),
-        ]
-        .iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
-        Reply {
-            status,
-            headers,
-            body: body.as_bytes().to_vec(),
-        }
+        let headers = [("content-type", content_type), ("content-length", &body.len().to_string())]
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Reply { status, headers, body: body.as_bytes().to_vec() }
     }
 
     fn verdict(status: u16, content_type: &str, body: &str) -> Verdict {
@@ -183,18 +169,9 @@ mod tests {
 
     #[test]
     fn r3_to_r5_nothing_never_completes() {
-        for (status, content_type, body) in [
-            (200, JSON, ""),
-            (200, "", ""),
-            (204, "", ""),
-            (200, JSON, "null"),
-            (200, JSON, "  "),
-        ] {
+        for (status, content_type, body) in [(200, JSON, ""), (200, "", ""), (204, "", ""), (200, JSON, "null"), (200, JSON, "  ")] {
             let verdict = verdict(status, content_type, body);
-            assert!(
-                matches!(verdict, Verdict::NeverCompletes(_)),
-                "{status} {content_type} {body:?}"
-            );
+            assert!(matches!(verdict, Verdict::NeverCompletes(_)), "{status} {content_type} {body:?}");
         }
     }
 
@@ -217,12 +194,7 @@ mod tests {
     fn r8_a_500_fails_and_its_body_is_lost() {
         let (verdict, result) = judge(&reply(500, JSON, r#"{"Logs":["why"]}"#));
         assert_eq!(result, None);
-        assert_eq!(
-            verdict.failure(),
-            Some(
-                "HttpRequestException: Response status code does not indicate success: 500 (Internal Server Error)."
-            )
-        );
+        assert_eq!(verdict.failure(), Some("HttpRequestException: Response status code does not indicate success: 500 (Internal Server Error)."));
     }
 
     #[test]
@@ -232,14 +204,8 @@ mod tests {
 
     #[test]
     fn r10_a_log_line_that_is_no_text_fails() {
-        assert!(matches!(
-            verdict(200, JSON, r#"{"Logs":[{"a":1}]}"#),
-            Verdict::Failure(_)
-        ));
-        assert!(matches!(
-            verdict(200, JSON, r#"{"Logs":"a"}"#),
-            Verdict::Failure(_)
-        ));
+        assert!(matches!(verdict(200, JSON, r#"{"Logs":[{"a":1}]}"#), Verdict::Failure(_)));
+        assert!(matches!(verdict(200, JSON, r#"{"Logs":"a"}"#), Verdict::Failure(_)));
         assert!(verdict(200, JSON, r#"{"Logs":[1,true,null]}"#).is_success());
     }
 
@@ -253,10 +219,7 @@ mod tests {
     #[test]
     fn a_body_that_is_no_object_fails() {
         for body in ["[]", "\"ok\"", "7"] {
-            assert!(
-                matches!(verdict(200, JSON, body), Verdict::Failure(_)),
-                "{body}"
-            );
+            assert!(matches!(verdict(200, JSON, body), Verdict::Failure(_)), "{body}");
         }
     }
 }

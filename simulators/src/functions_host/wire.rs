@@ -44,10 +44,7 @@ impl Reply {
     /// The first header of that name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     pub(super) fn content_length(&self) -> Option<u64> {
@@ -96,29 +93,19 @@ const IDLE: Duration = Duration::from_mins(1);
 
 impl Pool {
     pub(super) fn new(port: u16) -> Self {
-        Self {
-            port,
-            idle: Mutex::default(),
-        }
+        Self { port, idle: Mutex::default() }
     }
 
     /// One request, one reply; never sent twice.
     pub(super) async fn exchange(&self, request: &Request) -> Result<Reply, Lost> {
         let mut stream = match self.reuse() {
             Some(stream) => stream,
-            None => TcpStream::connect(("127.0.0.1", self.port))
-                .await
-                .map_err(Lost::Refused)?,
+            None => TcpStream::connect(("127.0.0.1", self.port)).await.map_err(Lost::Refused)?,
         };
-        stream
-            .set_nodelay(true)
-            .map_err(|error| Lost::Broken(error.to_string()))?;
+        stream.set_nodelay(true).map_err(|error| Lost::Broken(error.to_string()))?;
         let (reply, keep) = converse(&mut stream, request).await?;
         if keep {
-            self.lock().push_back(Connection {
-                stream,
-                idle_since: Instant::now(),
-            });
+            self.lock().push_back(Connection { stream, idle_since: Instant::now() });
         }
         Ok(reply)
     }
@@ -218,10 +205,7 @@ async fn send(stream: &mut (impl AsyncWrite + Unpin), request: &Request) -> io::
 }
 
 /// The reply, and whether the connection may be used again.
-async fn receive(
-    stream: &mut (impl AsyncRead + Unpin),
-    head_only: bool,
-) -> Result<(Reply, bool), String> {
+async fn receive(stream: &mut (impl AsyncRead + Unpin), head_only: bool) -> Result<(Reply, bool), String> {
     let mut buffer = Vec::new();
     let (mut reply, version, start) = loop {
         match head(&buffer)? {
@@ -236,9 +220,7 @@ async fn receive(
         }
     };
     let mut rest = buffer.split_off(start);
-    let chunked = reply
-        .header("transfer-encoding")
-        .is_some_and(|value| value.to_ascii_lowercase().contains("chunked"));
+    let chunked = reply.header("transfer-encoding").is_some_and(|value| value.to_ascii_lowercase().contains("chunked"));
     let bodiless = head_only || matches!(reply.status, 204 | 304);
     let mut delimited = true;
     if bodiless {
@@ -257,9 +239,7 @@ async fn receive(
         reply.body = std::mem::take(&mut rest);
         delimited = false;
     }
-    let closing = reply
-        .header("connection")
-        .is_some_and(|value| value.eq_ignore_ascii_case("close"));
+    let closing = reply.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
     let keep = delimited && version == 1 && !closing && rest.is_empty();
     Ok((reply, keep))
 }
@@ -278,20 +258,13 @@ fn head(buffer: &[u8]) -> Result<Option<(Reply, u8, usize)>, String> {
                     (header.name.to_owned(), value)
                 })
                 .collect();
-            let reply = Reply {
-                status: parsed.code.unwrap_or_default(),
-                headers,
-                body: Vec::new(),
-            };
+            let reply = Reply { status: parsed.code.unwrap_or_default(), headers, body: Vec::new() };
             Ok(Some((reply, parsed.version.unwrap_or_default(), length)))
         }
     }
 }
 
-async fn chunks(
-    stream: &mut (impl AsyncRead + Unpin),
-    rest: &mut Vec<u8>,
-) -> Result<Vec<u8>, String> {
+async fn chunks(stream: &mut (impl AsyncRead + Unpin), rest: &mut Vec<u8>) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     loop {
         let line = line(stream, rest).await?;
@@ -326,14 +299,8 @@ async fn line(stream: &mut (impl AsyncRead + Unpin), rest: &mut Vec<u8>) -> Resu
     }
 }
 
-async fn more(
-    stream: &mut (impl AsyncRead + Unpin),
-    buffer: &mut Vec<u8>,
-) -> Result<usize, String> {
-    stream
-        .read_buf(buffer)
-        .await
-        .map_err(|error| error.to_string())
+async fn more(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> Result<usize, String> {
+    stream.read_buf(buffer).await.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -355,55 +322,24 @@ mod tests {
     fn bodies_are_framed_as_asked() {
         let head = "POST /RefreshToken HTTP/1.1\r\nHost: 127.0.0.1:1\r\n";
         let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
-        assert_eq!(
-            sent(Framing::Chunked),
-            format!("{chunked}12\r\n{{\"a\":\"0123456789\"}}\r\n0\r\n\r\n")
-        );
-        assert_eq!(
-            sent(Framing::ContentLength),
-            format!("{head}Content-Length: 18\r\n\r\n{{\"a\":\"0123456789\"}}")
-        );
-        assert_eq!(
-            sent(Framing::Split {
-                chunk: 10,
-                segment: 3
-            }),
-            format!("{chunked}a\r\n{{\"a\":\"0123\r\n8\r\n456789\"}}\r\n0\r\n\r\n")
-        );
+        assert_eq!(sent(Framing::Chunked), format!("{chunked}12\r\n{{\"a\":\"0123456789\"}}\r\n0\r\n\r\n"));
+        assert_eq!(sent(Framing::ContentLength), format!("{head}Content-Length: 18\r\n\r\n{{\"a\":\"0123456789\"}}"));
+        assert_eq!(sent(Framing::Split { chunk: 10, segment: 3 }), format!("{chunked}a\r\n{{\"a\":\"0123\r\n8\r\n456789\"}}\r\n0\r\n\r\n"));
     }
 
     #[tokio::test]
     async fn replies_are_read_however_they_are_framed() {
         for (wire, body, keep) in [
             ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", "{}", true),
-            (
-                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;x=y\r\n{\r\n1\r\n}\r\n0\r\nt: 1\r\n\r\n",
-                "{}",
-                true,
-            ),
-            (
-                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
-                "",
-                false,
-            ),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;x=y\r\n{\r\n1\r\n}\r\n0\r\nt: 1\r\n\r\n", "{}", true),
+            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", "", false),
             ("HTTP/1.0 200 OK\r\n\r\nto the end", "to the end", false),
         ] {
             let (reply, kept) = receive(&mut wire.as_bytes(), false).await.unwrap();
-            assert_eq!(
-                (reply.body.as_slice(), kept),
-                (body.as_bytes(), keep),
-                "{wire}"
-            );
+            assert_eq!((reply.body.as_slice(), kept), (body.as_bytes(), keep), "{wire}");
         }
-        for wire in [
-            "",
-            "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n{}",
-            "SMTP\r\n\r\n",
-        ] {
-            assert!(
-                receive(&mut wire.as_bytes(), false).await.is_err(),
-                "{wire}"
-            );
+        for wire in ["", "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n{}", "SMTP\r\n\r\n"] {
+            assert!(receive(&mut wire.as_bytes(), false).await.is_err(), "{wire}");
         }
     }
 }

@@ -65,16 +65,9 @@ impl Witness {
         let mut places = Vec::new();
         let mut look = |text: &str, channel: &dyn Fn() -> Channel, index: usize| {
             for (secret, forms) in secrets.iter().map(|secret| forms(secret)).enumerate() {
-                if forms
-                    .iter()
-                    .any(|form| !form.is_empty() && text.contains(form))
-                {
+                if forms.iter().any(|form| !form.is_empty() && text.contains(form)) {
                     let channel = channel();
-                    places.push(Place {
-                        secret,
-                        channel,
-                        index,
-                    });
+                    places.push(Place { secret, channel, index });
                 }
             }
         };
@@ -89,17 +82,11 @@ impl Witness {
             let function = || seen.function.clone();
             if !seen.body_exempt {
                 let status = seen.reply.status;
-                let channel = || Channel::Body {
-                    function: function(),
-                    status,
-                };
+                let channel = || Channel::Body { function: function(), status };
                 look(&String::from_utf8_lossy(&seen.reply.body), &channel, index);
             }
             for (name, value) in &seen.reply.headers {
-                let channel = || Channel::Header {
-                    function: function(),
-                    name: name.clone(),
-                };
+                let channel = || Channel::Header { function: function(), name: name.clone() };
                 look(value, &channel, index);
             }
         }
@@ -120,47 +107,19 @@ mod tests {
     use crate::functions_host::Severity;
 
     fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Reply {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Reply {
-            status,
-            headers: headers.collect(),
-            body: body.into(),
-        }
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Reply { status, headers: headers.collect(), body: body.into() }
     }
 
     #[test]
     fn a_planted_secret_is_found_in_every_channel_but_the_one_that_may_hold_it() {
         let witness = Witness::default();
         let secret = "FAKE/secret\"1";
-        witness.saw(
-            "GetToken",
-            &reply(200, &[("x-hint", secret)], secret),
-            "GetToken",
-        );
-        witness.saw(
-            "GetToken",
-            &reply(503, &[], "?t=FAKE%2Fsecret%221"),
-            "GetToken",
-        );
-        witness.saw(
-            "RefreshToken",
-            &reply(200, &[], r#"{"Logs":["FAKE/secret\"1"]}"#),
-            "GetToken",
-        );
-        let line = |stream, text: &str| Line {
-            pid: 1,
-            stream,
-            severity: Severity::Error,
-            shown: true,
-            text: text.to_owned(),
-        };
-        let lines = [
-            line(Stream::Stdout, secret),
-            line(Stream::Stderr, secret),
-            line(Stream::Stderr, "clean"),
-        ];
+        witness.saw("GetToken", &reply(200, &[("x-hint", secret)], secret), "GetToken");
+        witness.saw("GetToken", &reply(503, &[], "?t=FAKE%2Fsecret%221"), "GetToken");
+        witness.saw("RefreshToken", &reply(200, &[], r#"{"Logs":["FAKE/secret\"1"]}"#), "GetToken");
+        let line = |stream, text: &str| Line { pid: 1, stream, severity: Severity::Error, shown: true, text: text.to_owned() };
+        let lines = [line(Stream::Stdout, secret), line(Stream::Stderr, secret), line(Stream::Stderr, "clean")];
         let channels: Vec<Channel> = witness
             .search(&lines, &["absent".to_owned(), secret.to_owned()])
             .into_iter()
@@ -169,19 +128,13 @@ mod tests {
                 place.channel
             })
             .collect();
-        let body = |function: &str, status| Channel::Body {
-            function: function.to_owned(),
-            status,
-        };
+        let body = |function: &str, status| Channel::Body { function: function.to_owned(), status };
         assert_eq!(
             channels,
             [
                 Channel::Stdout,
                 Channel::Stderr,
-                Channel::Header {
-                    function: "GetToken".to_owned(),
-                    name: "x-hint".to_owned()
-                },
+                Channel::Header { function: "GetToken".to_owned(), name: "x-hint".to_owned() },
                 body("GetToken", 503),
                 body("RefreshToken", 200),
             ]

@@ -12,28 +12,18 @@ async fn calls_are_forwarded_as_they_came() {
     let app = App::new(true);
     let host = app.start().await;
     let url = host.url();
-    let reply = get(
-        format!("{url}/api/gettoken?a=1&a=2&code=FAKE-FUNCTION-KEY"),
-        None,
-    )
-    .await;
+    let reply = get(format!("{url}/api/gettoken?a=1&a=2&code=FAKE-FUNCTION-KEY"), None).await;
     // Status, headers and body are the handler's; the redirect is not followed.
     assert_eq!(reply.status(), 302);
     assert_eq!(reply.headers()["x-own"], "FAKE-HEADER");
     let seen: Value = reply.json().await.unwrap();
-    assert_eq!(
-        seen["target"],
-        "/api/gettoken?a=1%2C2&code=FAKE-FUNCTION-KEY"
-    );
+    assert_eq!(seen["target"], "/api/gettoken?a=1%2C2&code=FAKE-FUNCTION-KEY");
     let header = |name: &str| {
         let headers = seen["headers"].as_array().unwrap();
         let found = headers.iter().find(|pair| pair[0] == name);
         found.map(|pair| pair[1].as_str().unwrap().to_owned())
     };
-    assert_eq!(
-        header("user-agent").unwrap(),
-        "curl/8.5.0 Azure-Functions-Host/4.1037.0.0"
-    );
+    assert_eq!(header("user-agent").unwrap(), "curl/8.5.0 Azure-Functions-Host/4.1037.0.0");
     assert!(header("x-azure-functions-invocationid").is_some());
     assert_eq!(format!("http://{}", header("host").unwrap()), url);
 
@@ -57,10 +47,7 @@ async fn calls_are_forwarded_as_they_came() {
     assert_eq!(post.send().await.unwrap().status(), 404);
     host.kill().await.unwrap();
     let dead = get(format!("{url}/api/GetToken"), Some("FAKE-HOST-KEY")).await;
-    assert_eq!(
-        (dead.status().as_u16(), dead.text().await.unwrap().as_str()),
-        (500, "")
-    );
+    assert_eq!((dead.status().as_u16(), dead.text().await.unwrap().as_str()), (500, ""));
     let forwarded = |kind: &EventKind| matches!(kind, EventKind::HttpForwarded { path, status: 500, .. } if path == "/api/GetToken");
     until(&host, forwarded).await;
 }
@@ -97,21 +84,11 @@ async fn without_forwarding_outputs_become_the_answer() {
 async fn a_raw_request_goes_past_the_front_end() {
     let app = App::new(true);
     let host = app.start().await;
-    let reply = host
-        .send_raw("GET", "/anything?x=1", &[("x-a", "1")], None)
-        .await
-        .unwrap();
+    let reply = host.send_raw("GET", "/anything?x=1", &[("x-a", "1")], None).await.unwrap();
     assert_eq!(reply.status, 302);
-    assert!(
-        String::from_utf8(reply.body)
-            .unwrap()
-            .contains("/anything?x=1")
-    );
+    assert!(String::from_utf8(reply.body).unwrap().contains("/anything?x=1"));
     // axum refuses more than 2 MB before it has read it all: the answer is not lost in the middle of the sending.
     let body = Some((vec![b'x'; 3 << 20], Framing::Chunked));
-    let reply = host
-        .send_raw("POST", "/RefreshToken", &[], body)
-        .await
-        .unwrap();
+    let reply = host.send_raw("POST", "/RefreshToken", &[], body).await.unwrap();
     assert_eq!(reply.status, 413);
 }

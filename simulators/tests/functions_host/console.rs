@@ -12,23 +12,9 @@ async fn the_console_has_severities_and_survives_a_broken_pipe() {
     let host = app.start().await;
     app.mode("print");
     assert!(tick(&host).await.verdict.is_success());
-    until(
-        &host,
-        |kind| matches!(kind, EventKind::Console(line) if line.text == "an error line"),
-    )
-    .await;
-    until(
-        &host,
-        |kind| matches!(kind, EventKind::Console(line) if line.text == "plain line"),
-    )
-    .await;
-    let severity = |text: &str| {
-        host.console()
-            .into_iter()
-            .find(|line| line.text == text)
-            .unwrap()
-            .severity
-    };
+    until(&host, |kind| matches!(kind, EventKind::Console(line) if line.text == "an error line")).await;
+    until(&host, |kind| matches!(kind, EventKind::Console(line) if line.text == "plain line")).await;
+    let severity = |text: &str| host.console().into_iter().find(|line| line.text == text).unwrap().severity;
     assert_eq!(severity("plain line"), Severity::Information);
     assert_eq!(severity("a warning line"), Severity::Warning);
     assert_eq!(severity("an error line"), Severity::Error);

@@ -23,29 +23,14 @@ async fn a_crash_respawns_on_the_same_port_and_the_third_ends_the_host() {
     until(&host, |kind| matches!(kind, EventKind::GivenUp { .. })).await;
     assert!(host.wait_ready().await.is_err());
     assert_eq!(host.handlers()[0].phase, Phase::GivenUp);
-    assert_eq!(
-        tick(&host).await.verdict.failure(),
-        Some("the host has stopped")
-    );
-    let exits = host
-        .events()
-        .into_iter()
-        .filter_map(|event| match event.kind {
-            EventKind::HandlerExited { how, respawned, .. } => Some((how, respawned)),
-            _ => None,
-        });
+    assert_eq!(tick(&host).await.verdict.failure(), Some("the host has stopped"));
+    let exits = host.events().into_iter().filter_map(|event| match event.kind {
+        EventKind::HandlerExited { how, respawned, .. } => Some((how, respawned)),
+        _ => None,
+    });
     let exits: Vec<(String, bool)> = exits.collect();
-    assert_eq!(
-        exits
-            .iter()
-            .map(|(_, respawned)| *respawned)
-            .collect::<Vec<_>>(),
-        [true, true, false]
-    );
-    assert!(
-        exits[0].0.contains("137") && exits[2].0.contains("code 7"),
-        "{exits:?}"
-    );
+    assert_eq!(exits.iter().map(|(_, respawned)| *respawned).collect::<Vec<_>>(), [true, true, false]);
+    assert!(exits[0].0.contains("137") && exits[2].0.contains("code 7"), "{exits:?}");
 }
 
 #[tokio::test]
@@ -57,25 +42,10 @@ async fn exit_zero_follows_the_option() {
     let host = FunctionsHost::start_unready(options).await.unwrap();
     let tick_on_dead = tick(&host).await;
     assert_eq!(host.handlers()[0].phase, Phase::Dead);
-    assert!(
-        tick_on_dead
-            .verdict
-            .failure()
-            .unwrap()
-            .contains("HttpRequestException")
-    );
+    assert!(tick_on_dead.verdict.failure().unwrap().contains("HttpRequestException"));
 
     let host = FunctionsHost::start_unready(app.options()).await.unwrap();
-    until(&host, |kind| {
-        matches!(
-            kind,
-            EventKind::HandlerExited {
-                respawned: true,
-                ..
-            }
-        )
-    })
-    .await;
+    until(&host, |kind| matches!(kind, EventKind::HandlerExited { respawned: true, .. })).await;
     app.mode("");
     host.wait_ready().await.unwrap();
 }
@@ -124,8 +94,7 @@ async fn stop_drains_and_kill_does_not() {
     let host = app.start().await;
     let pid = host.pid().unwrap();
     app.mode("slow");
-    let in_flight =
-        |kind: &EventKind| matches!(kind, EventKind::Console(line) if line.text.contains("slow"));
+    let in_flight = |kind: &EventKind| matches!(kind, EventKind::Console(line) if line.text.contains("slow"));
     let (drained, stopped) = tokio::join!(tick(&host), async {
         until(&host, in_flight).await;
         host.stop().await
@@ -156,22 +125,14 @@ async fn two_handlers_live_during_an_overlapping_restart() {
     let (old_pid, old_port) = (host.pid().unwrap(), host.handlers()[0].port);
     app.mode("slow");
     let (drained, new) = tokio::join!(tick(&host), async {
-        until(
-            &host,
-            |kind| matches!(kind, EventKind::Console(line) if line.text.contains("slow")),
-        )
-        .await;
+        until(&host, |kind| matches!(kind, EventKind::Console(line) if line.text.contains("slow"))).await;
         let new = host.restart_overlapping().await.unwrap();
         assert!(alive(old_pid) && alive(host.pid().unwrap()));
         new
     });
     assert!(drained.verdict.is_success());
     assert_ne!(new.port, old_port);
-    until(
-        &host,
-        |kind| matches!(kind, EventKind::HandlerExited { pid, .. } if *pid == old_pid),
-    )
-    .await;
+    until(&host, |kind| matches!(kind, EventKind::HandlerExited { pid, .. } if *pid == old_pid)).await;
     assert!(alive(host.pid().unwrap()));
 }
 
@@ -191,7 +152,5 @@ async fn an_interrupt_reaches_the_handler_and_a_drop_kills_it() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), gone)
-        .await
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap();
 }

@@ -2,10 +2,7 @@
 //!
 //! `cargo test -p simulators` builds the example; with `--test functions_host` alone, build it first by `--examples`.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says where by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where by panicking")]
 
 mod calls;
 mod console;
@@ -40,10 +37,7 @@ impl App {
         app.write_timer(&json!({ "schedule": "0 */9 * * * *" }), &Value::Null);
         let trigger = json!({"type": "httpTrigger", "direction": "in", "name": "req", "authLevel": "function", "methods": ["get"]});
         let output = json!({"type": "http", "direction": "out", "name": "res"});
-        app.write(
-            "GetToken/function.json",
-            &json!({ "bindings": [trigger, output] }),
-        );
+        app.write("GetToken/function.json", &json!({ "bindings": [trigger, output] }));
         app
     }
 
@@ -86,16 +80,8 @@ impl App {
 /// Beside the folder of the test binaries.
 fn handler() -> PathBuf {
     let own = std::env::current_exe().unwrap();
-    let handler = own
-        .parent()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .join("examples/echo_handler");
-    assert!(
-        handler.is_file(),
-        "build it first: cargo build -p simulators --examples"
-    );
+    let handler = own.parent().unwrap().parent().unwrap().join("examples/echo_handler");
+    assert!(handler.is_file(), "build it first: cargo build -p simulators --examples");
     handler
 }
 
@@ -104,11 +90,7 @@ async fn tick(host: &FunctionsHost) -> Invocation {
 }
 
 async fn get(url: String, key: Option<&str>) -> reqwest::Response {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap();
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let mut request = client.get(url).header("user-agent", "curl/8.5.0");
     if let Some(key) = key {
         request = request.header("x-functions-key", key);
@@ -123,9 +105,7 @@ async fn until(host: &FunctionsHost, found: impl Fn(&EventKind) -> bool) {
         return;
     }
     let seen = async { while !found(&events.recv().await.unwrap().kind) {} };
-    tokio::time::timeout(Duration::from_secs(20), seen)
-        .await
-        .unwrap_or_else(|_| panic!("not seen among {:?}", host.events()));
+    tokio::time::timeout(Duration::from_secs(20), seen).await.unwrap_or_else(|_| panic!("not seen among {:?}", host.events()));
 }
 
 fn alive(pid: u32) -> bool {

@@ -23,17 +23,9 @@ async fn every_sample_arrives_whole_over_one_connection() {
     let logs = tick(&host).await.logs;
     assert_eq!(logs[0], "transfer-encoding chunked");
     assert_eq!(logs[1], "content-length none");
-    let logs = host
-        .fire_timer(&TimerSample::content_length())
-        .await
-        .unwrap()
-        .logs;
+    let logs = host.fire_timer(&TimerSample::content_length()).await.unwrap().logs;
     assert_eq!(logs[1], "content-length 357");
-    let logs = host
-        .fire_timer(&TimerSample::no_traceparent())
-        .await
-        .unwrap()
-        .logs;
+    let logs = host.fire_timer(&TimerSample::no_traceparent()).await.unwrap().logs;
     assert_eq!(logs[2], "traceparent none");
 }
 
@@ -54,33 +46,19 @@ async fn replies_are_judged_as_by_the_host() {
     app.mode("fail");
     assert_eq!(tick(&host).await.status, Some(500));
     app.mode("null");
-    assert!(matches!(
-        tick(&host).await.verdict,
-        Verdict::NeverCompletes(_)
-    ));
+    assert!(matches!(tick(&host).await.verdict, Verdict::NeverCompletes(_)));
     // R9: a redirect is followed by a GET, and the 302 of the fallback ends in too many.
     app.mode("redirect");
     let verdict = tick(&host).await.verdict;
-    assert!(
-        verdict.failure().unwrap().contains("redirected too often"),
-        "{verdict:?}"
-    );
+    assert!(verdict.failure().unwrap().contains("redirected too often"), "{verdict:?}");
     // R12
     app.mode("hang");
     let (cut, crashed) = tokio::join!(tick(&host), async {
-        until(
-            &host,
-            |kind| matches!(kind, EventKind::Console(line) if line.text.contains("hang")),
-        )
-        .await;
+        until(&host, |kind| matches!(kind, EventKind::Console(line) if line.text.contains("hang"))).await;
         host.crash()
     });
     crashed.unwrap();
-    assert!(
-        matches!(cut.verdict, Verdict::Failure(_)),
-        "{:?}",
-        cut.verdict
-    );
+    assert!(matches!(cut.verdict, Verdict::Failure(_)), "{:?}", cut.verdict);
     assert_eq!(cut.status, None);
 }
 
@@ -91,42 +69,18 @@ async fn a_manual_run_is_accepted_and_runs() {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let run = |name: &str, key: &str, body: &'static str| {
         let url = format!("{}/admin/functions/{name}", host.url());
-        client
-            .post(url)
-            .header("x-functions-key", key)
-            .body(body)
-            .send()
+        client.post(url).header("x-functions-key", key).body(body).send()
     };
     let input = r#"{"input":""}"#;
-    assert_eq!(
-        run("RefreshToken", "FAKE-HOST-KEY", input)
-            .await
-            .unwrap()
-            .status(),
-        401
-    );
-    assert_eq!(
-        run("Other", "FAKE-MASTER-KEY", input)
-            .await
-            .unwrap()
-            .status(),
-        404
-    );
-    assert_eq!(
-        run("RefreshToken", "FAKE-MASTER-KEY", "")
-            .await
-            .unwrap()
-            .status(),
-        400
-    );
-    assert_eq!(
-        run("RefreshToken", "FAKE-MASTER-KEY", input)
-            .await
-            .unwrap()
-            .status(),
-        202
-    );
-    until(&host, |kind| matches!(kind, EventKind::TimerCompleted { verdict: Verdict::Success, logs, .. } if logs[6].contains(r#""ScheduleStatus":null"#))).await;
+    assert_eq!(run("RefreshToken", "FAKE-HOST-KEY", input).await.unwrap().status(), 401);
+    assert_eq!(run("Other", "FAKE-MASTER-KEY", input).await.unwrap().status(), 404);
+    assert_eq!(run("RefreshToken", "FAKE-MASTER-KEY", "").await.unwrap().status(), 400);
+    assert_eq!(run("RefreshToken", "FAKE-MASTER-KEY", input).await.unwrap().status(), 202);
+    until(
+        &host,
+        |kind| matches!(kind, EventKind::TimerCompleted { verdict: Verdict::Success, logs, .. } if logs[6].contains(r#""ScheduleStatus":null"#)),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -139,10 +93,7 @@ async fn retries_keep_the_id_and_count() {
     let host = FunctionsHost::start(options).await.unwrap();
     app.mode("fail first");
     let invocation = host.fire_scheduled().await.unwrap();
-    assert_eq!(
-        (invocation.attempts, invocation.logs[4].as_str()),
-        (2, "retry 1")
-    );
+    assert_eq!((invocation.attempts, invocation.logs[4].as_str()), (2, "retry 1"));
     assert!(invocation.logs[6].contains("500 (Internal Server Error)"));
     app.mode("fail");
     assert_eq!(host.fire_scheduled().await.unwrap().attempts, 3);
@@ -178,10 +129,7 @@ async fn a_missed_tick_is_past_due_at_the_next_start() {
     std::fs::write(&file, status.to_string()).unwrap();
     options.timers = Timers::OnSchedule;
     let host = FunctionsHost::start(options).await.unwrap();
-    until(&host, |kind| {
-        matches!(kind, EventKind::TimerFired { past_due: true, .. })
-    })
-    .await;
+    until(&host, |kind| matches!(kind, EventKind::TimerFired { past_due: true, .. })).await;
     until(&host, |kind| matches!(kind, EventKind::NextTick { .. })).await;
     let stored = std::fs::read_to_string(&file).unwrap();
     assert!(!stored.contains("2026-01-01T"), "{stored}");
@@ -225,32 +173,17 @@ async fn a_tick_cut_by_the_hosts_death_is_past_due_again() {
     options.timers = Timers::OnSchedule;
     app.mode("hang");
     let host = FunctionsHost::start(options).await.unwrap();
-    let hung =
-        |kind: &EventKind| matches!(kind, EventKind::Console(line) if line.text.contains("hang"));
+    let hung = |kind: &EventKind| matches!(kind, EventKind::Console(line) if line.text.contains("hang"));
     until(&host, hung).await;
     host.kill().await.unwrap();
-    assert!(
-        std::fs::read_to_string(&file)
-            .unwrap()
-            .contains("2026-01-01T00:09:00")
-    );
+    assert!(std::fs::read_to_string(&file).unwrap().contains("2026-01-01T00:09:00"));
     app.mode("");
     host.respawn().await.unwrap();
     host.start_timers();
-    let done = |kind: &EventKind| {
-        matches!(
-            kind,
-            EventKind::TimerCompleted {
-                verdict: Verdict::Success,
-                ..
-            }
-        )
-    };
+    let done = |kind: &EventKind| matches!(kind, EventKind::TimerCompleted { verdict: Verdict::Success, .. });
     until(&host, done).await;
     let fired = host.events();
-    let past_due = fired
-        .iter()
-        .filter(|event| matches!(event.kind, EventKind::TimerFired { past_due: true, .. }));
+    let past_due = fired.iter().filter(|event| matches!(event.kind, EventKind::TimerFired { past_due: true, .. }));
     assert_eq!(past_due.count(), 2);
 }
 
@@ -265,32 +198,13 @@ async fn manual_attempts_have_an_id_each() {
     let host = FunctionsHost::start(options).await.unwrap();
     let url = format!("{}/admin/functions/RefreshToken", host.url());
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let run = client
-        .post(url)
-        .header("x-functions-key", "FAKE-MASTER-KEY")
-        .body(r#"{"input":""}"#);
+    let run = client.post(url).header("x-functions-key", "FAKE-MASTER-KEY").body(r#"{"input":""}"#);
     assert_eq!(run.send().await.unwrap().status(), 202);
-    until(&host, |kind| {
-        matches!(
-            kind,
-            EventKind::TimerCompleted {
-                verdict: Verdict::Success,
-                ..
-            }
-        )
-    })
-    .await;
-    let fired = host
-        .events()
-        .into_iter()
-        .filter_map(|event| match event.kind {
-            EventKind::TimerFired {
-                invocation_id,
-                retry,
-                ..
-            } => Some((invocation_id, retry)),
-            _ => None,
-        });
+    until(&host, |kind| matches!(kind, EventKind::TimerCompleted { verdict: Verdict::Success, .. })).await;
+    let fired = host.events().into_iter().filter_map(|event| match event.kind {
+        EventKind::TimerFired { invocation_id, retry, .. } => Some((invocation_id, retry)),
+        _ => None,
+    });
     let fired: Vec<(String, u32)> = fired.collect();
     assert_eq!((fired[0].1, fired[1].1), (0, 1));
     assert_ne!(fired[0].0, fired[1].0);

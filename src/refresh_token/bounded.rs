@@ -1,0 +1,97 @@
+//! Every call of the store ends: after 30 s at the latest it is an error. What an adapter or its library waits for beyond that (an identity
+//! endpoint that is away, a `Retry-After` of an hour) must not make a grant wait in memory until the host kills the process.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::ports::{Clock, Etag, LedgerError, LedgerStore, LockError, LockOwner, Snapshot, Vault, VaultError, VersionEntry, WriteError};
+use crate::token::{Credential, Ledger, LockId, VersionId};
+
+/// The longest that one call of vault or ledger may take.
+pub const STORE_CALL: Duration = Duration::from_secs(30);
+
+/// A port whose calls end.
+pub(super) struct Bounded<P: ?Sized> {
+    port: Arc<P>,
+    clock: Arc<dyn Clock>,
+}
+
+impl<P: ?Sized> Bounded<P> {
+    pub(super) fn new(port: Arc<P>, clock: &Arc<dyn Clock>) -> Self {
+        Self { port, clock: Arc::clone(clock) }
+    }
+
+    async fn within<T, E>(&self, call: impl Future<Output = Result<T, E>>, late: impl FnOnce() -> E) -> Result<T, E> {
+        tokio::select! {
+            biased;
+            result = call => result,
+            () = self.clock.sleep(STORE_CALL) => Err(late()),
+        }
+    }
+}
+
+fn silent() -> String {
+    format!("no answer within {} s", STORE_CALL.as_secs())
+}
+
+#[async_trait]
+impl Vault for Bounded<dyn Vault> {
+    async fn put(&self, credential: &Credential) -> Result<VersionId, VaultError> {
+        self.within(self.port.put(credential), || VaultError::Unclear).await
+    }
+
+    async fn get(&self, version: &VersionId) -> Result<Credential, VaultError> {
+        self.within(self.port.get(version), || VaultError::Unavailable(silent())).await
+    }
+
+    async fn list(&self) -> Result<Vec<VersionEntry>, VaultError> {
+        self.within(self.port.list(), || VaultError::Unavailable(silent())).await
+    }
+
+    async fn prove_writable(&self, version: &VersionId) -> Result<(), VaultError> {
+        self.within(self.port.prove_writable(version), || VaultError::NotWritable(silent())).await
+    }
+
+    fn writer(&self) -> &str {
+        self.port.writer()
+    }
+}
+
+#[async_trait]
+impl LedgerStore for Bounded<dyn LedgerStore> {
+    fn now(&self) -> Timestamp {
+        self.port.now()
+    }
+
+    fn lock_id(&self) -> LockId {
+        self.port.lock_id()
+    }
+
+    async fn read(&self) -> Result<Option<Snapshot>, LedgerError> {
+        self.within(self.port.read(), || LedgerError::Unavailable(silent())).await
+    }
+
+    async fn lock(&self, owner: &LockOwner) -> Result<(), LockError> {
+        self.within(self.port.lock(owner), || LockError::Unavailable(silent())).await
+    }
+
+    async fn renew(&self, owner: &LockOwner) -> Result<(), LockError> {
+        self.within(self.port.renew(owner), || LockError::Unavailable(silent())).await
+    }
+
+    async fn unlock(&self, owner: &LockOwner) {
+        tokio::select! {
+            biased;
+            () = self.port.unlock(owner) => {}
+            () = self.clock.sleep(STORE_CALL) => {}
+        }
+    }
+
+    async fn write(&self, owner: &LockOwner, ledger: &Ledger, over: Option<&Etag>) -> Result<Etag, WriteError> {
+        self.within(self.port.write(owner, ledger, over), || WriteError::Unclear).await
+    }
+}

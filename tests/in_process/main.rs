@@ -1,0 +1,8 @@
+//! The use cases in process and in virtual time, over doubles of the ports that fail and die on command.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report; the lint's own exception covers only #[test] functions")]
+
+mod crash_matrix;
+mod life;
+mod timelines;
+mod world;

@@ -1,0 +1,1 @@
+//! The use cases as timelines: set the clock, act, expect.

@@ -1,5 +1,6 @@
 //! Keeps an Exact Online token chain alive.
 pub mod app;
+pub mod config;
 pub mod get_token;
 pub mod ports;
 pub mod refresh_token;

@@ -1,6 +1,7 @@
 //! Keeps an Exact Online token chain alive.
 pub mod app;
 pub mod config;
+pub mod functions;
 pub mod get_token;
 pub mod ports;
 pub mod refresh_token;

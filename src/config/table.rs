@@ -1,0 +1,55 @@
+//! The settings by name. The documentation lists exactly these.
+
+/// One setting, as the documentation lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Of the application setting and the environment variable.
+    pub name: &'static str,
+    /// In a few words.
+    pub meaning: &'static str,
+    /// What holds without it, or `required`.
+    pub default: &'static str,
+}
+
+/// Which of Exact Online's sites the administrations are on.
+pub const EXACT_REGION: Setting = Setting { name: "EXACT_REGION", meaning: "Exact Online site: nl, be, de, fr, es, uk or us", default: "nl" };
+/// Overrides the region.
+pub const EXACT_BASE_URL: Setting =
+    Setting { name: "EXACT_BASE_URL", meaning: "overrides the region; https, or http on a loopback address", default: "from EXACT_REGION" };
+/// Public part of the app's registration.
+pub const EXACT_CLIENT_ID: Setting =
+    Setting { name: "EXACT_CLIENT_ID", meaning: "client id of the app registered in the Exact App Centre", default: "required" };
+/// Secret part of it.
+pub const EXACT_CLIENT_SECRET: Setting =
+    Setting { name: "EXACT_CLIENT_SECRET", meaning: "its client secret; in Azure a Key Vault reference", default: "required" };
+/// The store for production.
+pub const KEY_VAULT_URL: Setting = Setting {
+    name: "KEY_VAULT_URL",
+    meaning: "where the tokens are kept in Azure; not supported by this build yet",
+    default: "none: the embedded store, which is refused in Azure",
+};
+/// The store for development.
+pub const TOKEN_FILE: Setting =
+    Setting { name: "TOKEN_FILE", meaning: "file of the embedded store, relative to the app's folder", default: ".local/exact-online-token.json" };
+/// See [`Mode`](crate::token::schedule::Mode).
+pub const REFRESH_POLICY: Setting =
+    Setting { name: "REFRESH_POLICY", meaning: "keep-warm: every tick that may refresh does; on-demand: only when asked", default: "keep-warm" };
+/// Chosen by the host at each start.
+pub const FUNCTIONS_CUSTOMHANDLER_PORT: Setting =
+    Setting { name: "FUNCTIONS_CUSTOMHANDLER_PORT", meaning: "port to listen on; set by the Functions host", default: "8080" };
+/// See [`telemetry`](crate::telemetry).
+pub const RUST_LOG: Setting =
+    Setting { name: "RUST_LOG", meaning: "log filter: off, error, warn, info, debug, trace, or exact_token_broker::module=level", default: "info" };
+
+/// All of them, in the order in which the documentation lists them.
+pub const SETTINGS: &[Setting] = &[
+    EXACT_REGION,
+    EXACT_BASE_URL,
+    EXACT_CLIENT_ID,
+    EXACT_CLIENT_SECRET,
+    KEY_VAULT_URL,
+    TOKEN_FILE,
+    REFRESH_POLICY,
+    FUNCTIONS_CUSTOMHANDLER_PORT,
+    RUST_LOG,
+];

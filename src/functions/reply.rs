@@ -1,0 +1,201 @@
+//! What goes back: the only table of statuses, the bodies, and what of it is logged.
+
+use std::sync::Arc;
+
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, PRAGMA, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::config::ConfigError;
+use crate::get_token::{HandedOut, NoToken};
+use crate::refresh_token::Tick;
+use crate::token::schedule::Why;
+
+use super::route::Route;
+
+/// Seconds after which a call that took too long may be repeated.
+const OVERDUE_RETRY_AFTER: i64 = 30;
+
+/// All that can be answered.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// To the readiness poll.
+    Alive,
+    /// To the timer.
+    Tick(Tick),
+    /// To a caller, the token.
+    Token(HandedOut),
+    /// To a caller, why there is none.
+    NoToken(NoToken),
+    /// The request is not one that this program takes.
+    Refused(Refused),
+    /// No use case can run.
+    BadSettings(Arc<ConfigError>),
+    /// A use case panicked. The panic hook has logged it.
+    Panicked,
+    /// A use case is still running, past its time.
+    Overdue,
+}
+
+/// Why a request is not taken. No variant carries anything of the request: it can contain the caller's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    NotFound,
+    Method { allow: &'static str },
+    Malformed(&'static str),
+    NotATimer,
+    MinValidity { most: i64 },
+    MaxWait { most: i64 },
+    BodyTooLarge,
+    BodyTooSlow,
+}
+
+impl Reply {
+    /// The status and, for an error, its RFC 6749 style code.
+    fn status(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Alive | Self::Token(_) | Self::Tick(Tick { failed: false, .. }) => (StatusCode::OK, ""),
+            Self::Tick(Tick { failed: true, .. }) => (StatusCode::INTERNAL_SERVER_ERROR, ""),
+            Self::NoToken(NoToken::ConsentRequired(_)) => (StatusCode::CONFLICT, "consent_required"),
+            Self::NoToken(NoToken::Unavailable { .. }) | Self::Overdue => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+            Self::NoToken(NoToken::ServerError(_)) | Self::BadSettings(_) | Self::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+            Self::Refused(Refused::NotFound) => (StatusCode::NOT_FOUND, "invalid_request"),
+            Self::Refused(Refused::Method { .. }) => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
+            Self::Refused(Refused::BodyTooSlow) => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
+            Self::Refused(Refused::BodyTooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
+            Self::Refused(Refused::Malformed(_) | Refused::NotATimer | Refused::MinValidity { .. } | Refused::MaxWait { .. }) => {
+                (StatusCode::BAD_REQUEST, "invalid_request")
+            }
+        }
+    }
+
+    /// For a person: what is wrong, and what to do about it.
+    fn description(&self) -> String {
+        match self {
+            Self::Alive | Self::Token(_) => String::new(),
+            Self::Tick(tick) => tick.line.clone(),
+            Self::NoToken(NoToken::ConsentRequired(why)) => format!("{why}; {}", what_to_do(why)),
+            Self::NoToken(NoToken::ServerError(what) | NoToken::Unavailable { why: what, .. }) => what.clone(),
+            Self::Refused(refused) => refused.description(),
+            Self::BadSettings(error) => format!("settings are missing or wrong: {error}"),
+            Self::Panicked => "internal error; the log of the function app says where".to_owned(),
+            Self::Overdue => "it took too long to answer; the work goes on".to_owned(),
+        }
+    }
+
+    /// Says it once, at the level that the operator should see it at. The host throws the body of a failed timer invocation away, so that nobody
+    /// else will; a tick that went well is in the host's log already, through `Logs`.
+    pub(super) fn log(&self, route: Route) {
+        let (status, _) = self.status();
+        let said = self.description();
+        match self {
+            Self::Alive | Self::Panicked => {}
+            Self::Tick(tick) if tick.failed => tracing::error!("{said}"),
+            Self::Tick(_) => tracing::debug!("{said}"),
+            Self::Token(token) if !token.warnings.is_empty() => {
+                tracing::warn!(expires_in = token.expires_in, "a token was handed out: {}", token.warnings.join("; "));
+            }
+            Self::Token(token) => tracing::debug!(expires_in = token.expires_in, "a token was handed out"),
+            Self::NoToken(NoToken::Unavailable { retry_after, .. }) => tracing::warn!(retry_after, "no token was handed out: {said}"),
+            Self::NoToken(NoToken::ConsentRequired(_) | NoToken::ServerError(_)) => tracing::error!("no token was handed out: {said}"),
+            Self::BadSettings(_) => tracing::error!("{said}"),
+            Self::Refused(_) if route == Route::GetToken => tracing::info!(status = status.as_u16(), "a request was refused: {said}"),
+            Self::Refused(_) => tracing::error!(status = status.as_u16(), "a timer invocation was refused: {said}"),
+            Self::Overdue => tracing::error!("{said}"),
+        }
+    }
+
+    fn body(&self) -> Value {
+        match self {
+            Self::Alive => json!({ "status": "ok" }),
+            Self::Tick(tick) => json!({ "Outputs": {}, "Logs": [tick.line], "ReturnValue": null }),
+            Self::Token(token) => json!(TokenBody::of(token)),
+            _ => json!({ "error": self.status().1, "error_description": self.description() }),
+        }
+    }
+
+    fn retry_after(&self) -> Option<i64> {
+        match self {
+            Self::NoToken(NoToken::Unavailable { retry_after, .. }) => Some((*retry_after).max(1)),
+            Self::Overdue => Some(OVERDUE_RETRY_AFTER),
+            _ => None,
+        }
+    }
+}
+
+impl Refused {
+    fn description(self) -> String {
+        match self {
+            Self::NotFound => "there is nothing at this path".to_owned(),
+            Self::Method { allow } => format!("this path takes {allow}"),
+            Self::Malformed(what) => what.to_owned(),
+            Self::NotATimer => "the body is not the JSON object that the Functions host sends for a timer".to_owned(),
+            Self::MinValidity { most } => format!("min_validity must be given once, as a whole number of seconds from 0 to {most}"),
+            Self::MaxWait { most } => format!("max_wait must be given once, as a whole number of seconds from 0 to {most}"),
+            Self::BodyTooLarge => "the body is larger than 1 MiB".to_owned(),
+            Self::BodyTooSlow => "the body did not arrive within 30 s".to_owned(),
+        }
+    }
+}
+
+fn what_to_do(why: &Why) -> &'static str {
+    match why {
+        Why::NeverConnected | Why::Refused(_) => "a person must give consent in Exact Online",
+        Why::OtherApp => "set EXACT_CLIENT_ID and EXACT_REGION back, or give consent in Exact Online for the app that they name",
+        Why::OtherLock => "let the installation that got them use them, or give consent in Exact Online for this one",
+    }
+}
+
+/// The one place where an access token becomes text for a caller.
+#[derive(Serialize)]
+struct TokenBody<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    /// An integer, unlike Exact's: Data Factory's expressions do not convert.
+    expires_in: i64,
+    expires_at: String,
+    base_url: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    warnings: &'a [String],
+}
+
+impl<'a> TokenBody<'a> {
+    fn of(token: &'a HandedOut) -> Self {
+        // Whole seconds, rounded down like `expires_in`.
+        let expires_at = Timestamp::from_second(token.expires_at.as_second()).unwrap_or(token.expires_at);
+        Self {
+            access_token: token.access_token.reveal(),
+            token_type: "Bearer",
+            expires_in: token.expires_in,
+            expires_at: expires_at.to_string(),
+            base_url: &token.base_url,
+            warnings: &token.warnings,
+        }
+    }
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        let mut body = self.body();
+        let mut headers: Vec<(HeaderName, HeaderValue)> = vec![
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            (PRAGMA, HeaderValue::from_static("no-cache")),
+        ];
+        if let Some(seconds) = self.retry_after() {
+            body["retry_after"] = seconds.into();
+            headers.push((RETRY_AFTER, seconds.into()));
+        }
+        if let Self::Refused(Refused::Method { allow }) = self {
+            headers.push((ALLOW, HeaderValue::from_static(allow)));
+        }
+        let mut response = (self.status().0, body.to_string()).into_response();
+        for (name, value) in headers {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}

@@ -1,0 +1,186 @@
+//! What is answered and what is logged, without sockets: `tests/handler` has those.
+
+use std::sync::Mutex;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::telemetry::{self, Sink, Stream};
+use crate::token::Secret;
+use crate::token::reply::Refusal;
+use crate::token::schedule::Why;
+
+use super::*;
+
+const INVOCATION: &str = "83a33220-a921-460a-bec0-b3f043dcf1ff";
+const ENVELOPE: &str = r#"{"Data":{"timer":{"IsPastDue":false}},"Metadata":{"sys":{}}}"#;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<(Stream, String)>>>);
+
+impl Sink for Log {
+    fn write(&self, stream: Stream, line: &str) {
+        self.0.lock().unwrap().push((stream, line.to_owned()));
+    }
+}
+
+/// Says the same to everybody; None means that it hangs.
+#[derive(Clone)]
+struct Stub(Option<Result<HandedOut, NoToken>>, Option<Tick>);
+
+#[async_trait]
+impl UseCases for Stub {
+    async fn tick(&self) -> Tick {
+        let Some(tick) = self.1.clone() else { std::future::pending().await };
+        tick
+    }
+
+    async fn get_token(&self, _: Ask) -> Result<HandedOut, NoToken> {
+        let Some(answer) = self.0.clone() else { std::future::pending().await };
+        answer
+    }
+}
+
+fn tick(failed: bool, line: &str) -> State {
+    State::new(Ok(Arc::new(Stub(None, Some(Tick { failed, line: line.to_owned() })))))
+}
+
+fn token(answer: Result<HandedOut, NoToken>) -> State {
+    State::new(Ok(Arc::new(Stub(Some(answer), None))))
+}
+
+fn handed_out(warnings: &[&str]) -> HandedOut {
+    HandedOut {
+        access_token: Secret::new("made-up-access-token"),
+        expires_in: 412,
+        expires_at: "2026-11-23T17:25:31.987654321Z".parse::<Timestamp>().unwrap(),
+        base_url: "https://start.exactonline.nl".to_owned(),
+        warnings: warnings.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn wrong_settings() -> State {
+    let problems = vec!["EXACT_CLIENT_ID: is missing; set it".to_owned(), "REFRESH_POLICY: is not a policy; set it".to_owned()];
+    State::new(Err::<Arc<Stub>, _>(ConfigError { problems }))
+}
+
+/// One request, at the log level that everything shows at.
+async fn ask(state: State, method: &str, path: &str, body: &str) -> (StatusCode, HeaderMap, Value, Vec<(Stream, String)>) {
+    let log = Log::default();
+    let _logging = tracing::subscriber::set_default(telemetry::subscriber(Some("trace"), log.clone()));
+    let request = Request::builder().method(method).uri(path).header("x-azure-functions-invocationid", INVOCATION);
+    let (running, _) = mpsc::channel(1);
+    let response = answer(state, running, request.body(Body::from(body.to_owned())).unwrap()).await;
+    let (head, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    let lines = log.0.lock().unwrap().clone();
+    (head.status, head.headers, serde_json::from_slice(&body).unwrap(), lines)
+}
+
+async fn get_token(state: State) -> (StatusCode, HeaderMap, Value, Vec<(Stream, String)>) {
+    ask(state, "GET", "/api/GetToken?code=made-up-key", "").await
+}
+
+fn errors(lines: &[(Stream, String)]) -> Vec<&str> {
+    lines.iter().filter(|(stream, _)| *stream == Stream::Err).map(|(_, line)| line.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_tick_that_went_well_is_in_the_hosts_log_alone() {
+    let (status, headers, body, lines) = ask(tick(false, "next refresh at 17:25"), "POST", "/RefreshToken", ENVELOPE).await;
+    assert_eq!((status, body), (StatusCode::OK, json!({"Outputs": {}, "Logs": ["next refresh at 17:25"], "ReturnValue": null})));
+    assert_eq!(headers["content-type"], "application/json");
+    assert!(lines.iter().all(|(_, line)| line.starts_with("debug ")), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_failed_tick_is_one_error_line() {
+    let (status, _, body, lines) = ask(tick(true, "Exact refused\nthe token: Warning!"), "POST", "/RefreshToken", ENVELOPE).await;
+    assert_eq!((status, &body["Logs"][0]), (StatusCode::INTERNAL_SERVER_ERROR, &json!("Exact refused\nthe token: Warning!")));
+    let expected = format!("error functions::reply: Exact refused\\nthe token: W-arning! function=RefreshToken invocation={INVOCATION}");
+    assert_eq!(errors(&lines), [expected]);
+}
+
+#[tokio::test]
+async fn a_request_that_is_no_timer_is_one_error_line() {
+    let (status, _, body, lines) = ask(tick(false, ""), "POST", "/RefreshToken", "{\"made-up-canary\":1}").await;
+    assert_eq!((status, &body["error"]), (StatusCode::BAD_REQUEST, &json!("invalid_request")));
+    assert_eq!(errors(&lines).len(), 1);
+    assert!(!format!("{body}{lines:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn wrong_settings_fail_each_invocation_and_nothing_else() {
+    let (status, _, body, lines) = ask(wrong_settings(), "POST", "/RefreshToken", ENVELOPE).await;
+    assert_eq!((status, &body["error"]), (StatusCode::INTERNAL_SERVER_ERROR, &json!("server_error")));
+    assert_eq!(errors(&lines).len(), 1);
+    assert!(errors(&lines)[0].contains("EXACT_CLIENT_ID: ") && errors(&lines)[0].contains("REFRESH_POLICY: "));
+
+    let (status, _, body, lines) = get_token(wrong_settings()).await;
+    assert_eq!((status, &body["error"]), (StatusCode::INTERNAL_SERVER_ERROR, &json!("server_error")));
+    let description = body["error_description"].as_str().unwrap();
+    assert!(description.contains("EXACT_CLIENT_ID: ") && description.contains("REFRESH_POLICY: "));
+    assert_eq!(errors(&lines).len(), 1);
+
+    let (status, _, body, lines) = ask(wrong_settings(), "GET", "/?checkHealth=1", "").await;
+    assert_eq!((status, body, lines), (StatusCode::OK, json!({"status": "ok"}), vec![]));
+}
+
+#[tokio::test]
+async fn a_token_is_handed_out_and_never_logged() {
+    for (warnings, level) in [(&[][..], "debug "), (&["a refresh failed"][..], "warn ")] {
+        let (status, headers, mut body, lines) = get_token(token(Ok(handed_out(warnings)))).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!((&headers["cache-control"], &headers["pragma"]), (&"no-store".parse().unwrap(), &"no-cache".parse().unwrap()));
+        assert_eq!(body.as_object_mut().unwrap().remove("warnings"), (!warnings.is_empty()).then(|| json!(warnings)));
+        let expected = json!({"access_token": "made-up-access-token", "token_type": "Bearer", "expires_in": 412,
+            "expires_at": "2026-11-23T17:25:31Z", "base_url": "https://start.exactonline.nl"});
+        assert_eq!(body, expected);
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].1.starts_with(level) && !lines[0].1.contains("made-up"), "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_reason_has_its_status_and_its_level() {
+    let unavailable = |retry_after| NoToken::Unavailable { why: "too young".to_owned(), retry_after };
+    for (no, status, error, level, retry_after) in [
+        (unavailable(25), 503, "temporarily_unavailable", "warn ", Some(25)),
+        (unavailable(0), 503, "temporarily_unavailable", "warn ", Some(1)),
+        (NoToken::ServerError("the ledger is damaged".to_owned()), 500, "server_error", "error ", None),
+        (NoToken::ConsentRequired(Why::NeverConnected), 409, "consent_required", "error ", None),
+        (NoToken::ConsentRequired(Why::Refused(Refusal::OldTokenUsed)), 409, "consent_required", "error ", None),
+        (NoToken::ConsentRequired(Why::OtherApp), 409, "consent_required", "error ", None),
+        (NoToken::ConsentRequired(Why::OtherLock), 409, "consent_required", "error ", None),
+    ] {
+        let (got, headers, body, lines) = get_token(token(Err(no))).await;
+        assert_eq!((got.as_u16(), &body["error"]), (status, &json!(error)));
+        assert!(body["error_description"].as_str().is_some_and(|text| !text.is_empty()));
+        assert_eq!(body.get("retry_after").cloned(), retry_after.map(Value::from));
+        assert_eq!(headers.get("retry-after").map(|seconds| seconds.to_str().unwrap().to_owned()), retry_after.map(|seconds| seconds.to_string()));
+        assert_eq!(headers["cache-control"], "no-store");
+        assert!(lines.len() == 1 && lines[0].1.starts_with(level) && lines[0].1.contains(INVOCATION), "{lines:?}");
+        assert!(!format!("{body}{lines:?}").contains("made-up-key"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_use_case_that_hangs_is_answered_all_the_same() {
+    let hanging = State::new(Ok(Arc::new(Stub(None, None))));
+    let (status, headers, _, lines) = ask(hanging.clone(), "GET", "/api/GetToken?max_wait=0", "").await;
+    assert_eq!((status, &headers["retry-after"]), (StatusCode::SERVICE_UNAVAILABLE, &"30".parse().unwrap()));
+    assert_eq!(errors(&lines).len(), 1);
+    let (status, _, _, lines) = ask(hanging, "POST", "/RefreshToken", ENVELOPE).await;
+    assert_eq!((status.is_success(), errors(&lines).len()), (false, 1));
+}
+
+#[tokio::test]
+async fn a_refused_request_names_the_parameter_and_not_its_value() {
+    let (status, _, body, lines) = ask(token(Ok(handed_out(&[]))), "GET", "/api/GetToken?min_validity=made-up-canary", "").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let expected = "min_validity must be given once, as a whole number of seconds from 0 to 540";
+    assert_eq!(body, json!({"error": "invalid_request", "error_description": expected}));
+    assert!(lines.len() == 1 && lines[0].1.starts_with("info ") && !lines[0].1.contains("canary"), "{lines:?}");
+}

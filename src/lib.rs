@@ -3,4 +3,5 @@ pub mod app;
 pub mod get_token;
 pub mod ports;
 pub mod refresh_token;
+pub mod stored;
 pub mod token;

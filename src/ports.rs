@@ -86,7 +86,8 @@ pub trait LedgerStore: Send + Sync {
     /// Gives it back. A failure is harmless: it ends by itself.
     async fn unlock(&self, owner: &LockOwner);
 
-    /// Writes the ledger under the lock and over what was read: `over` is the [`Snapshot::etag`], None where there was no ledger.
+    /// Writes the ledger under the lock and over what was read: `over` is the [`Snapshot::etag`], None where there was no ledger. Stores it with
+    /// `generation` one higher than what was stored (1 for the first), whatever the argument says.
     async fn write(&self, owner: &LockOwner, ledger: &Ledger, over: Option<&Etag>) -> Result<Etag, WriteError>;
 }
 

@@ -12,6 +12,7 @@ mod table;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::exact_online::region;
 use crate::token::Secret;
 use crate::token::schedule::Mode;
 
@@ -165,21 +166,13 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     /// Both are checked, whichever of them counts.
     fn base_url(&mut self) -> Option<String> {
         let (region, url) = (self.text(EXACT_REGION), self.text(EXACT_BASE_URL));
-        let tld = match region?.unwrap_or_default().to_ascii_lowercase().as_str() {
-            "" | "nl" => Some("nl"),
-            "be" => Some("be"),
-            "de" => Some("de"),
-            "fr" => Some("fr"),
-            "es" => Some("es"),
-            "uk" => Some("co.uk"),
-            "us" => Some("com"),
-            _ => self.wrong(EXACT_REGION, "is not a region; set it to nl, be, de, fr, es, uk or us"),
-        };
+        let site = region::base_url(region?.as_deref().unwrap_or("nl"));
+        let site = site.or_else(|| self.wrong(EXACT_REGION, "is not a region; set it to nl, be, de, fr, es, uk or us"));
         let url = match url? {
-            None => tld.map(|tld| format!("https://start.exactonline.{tld}")),
+            None => site.map(str::to_owned),
             Some(url) => base_url::read(&url).map_or_else(|what| self.wrong(EXACT_BASE_URL, what), Some),
         };
-        tld.and(url)
+        site.and(url)
     }
 
     fn store(&mut self, current: &Path) -> Option<Store> {

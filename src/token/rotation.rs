@@ -139,6 +139,7 @@ impl Ledger {
             clock_is_behind(credential, now) && self.clock_behind_since.is_none_or(|noticed| noticed > limit || noticed > credential.granted_at)
         };
         credential.is_some_and(unnoticed)
+            || self.today.day > super::ledger::utc_day(limit)
             || self.ungranted.iter().any(|at| *at > limit)
             || self.open.iter().any(|attempt| attempt.opened > limit || attempt.unclear_since.is_some_and(|since| since > limit))
             || self.refusals.iter().any(|refused| refused.last > limit)

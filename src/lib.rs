@@ -1,5 +1,6 @@
 //! Keeps an Exact Online token chain alive.
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod consent;
@@ -10,6 +11,7 @@ pub mod http;
 pub mod local;
 pub mod ports;
 pub mod refresh_token;
+pub mod status;
 pub mod stored;
 pub mod telemetry;
 pub mod token;

@@ -1,2 +1,7 @@
-//! The command line.
-fn main() {}
+//! The program: what the Azure Functions host starts, and what a person types.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    exact_token_broker::cli::run()
+}

@@ -100,6 +100,11 @@ impl Refresher {
         self.passes.run(async move { pass::run(&this, mode, end).await }).await.unwrap_or(Outcome::Crashed)
     }
 
+    /// Waits until no pass is running: a process that ends in the middle of one leaves work to its successor.
+    pub async fn finish(&self) {
+        self.passes.idle().await;
+    }
+
     /// Reads ledger and head into memory, or joins whoever is reading.
     pub async fn look(self: &Arc<Self>) -> Result<(), LookError> {
         let this = Arc::clone(self);

@@ -450,16 +450,17 @@ fn elapsed(from: Duration, to: Duration) -> SignedDuration {
     SignedDuration::try_from(to.saturating_sub(from)).unwrap_or(SignedDuration::MAX)
 }
 
-/// Once, at the end of a pass, for all who joined it.
+/// Once, at the end of a pass, for all who joined it. What a caller or the timer is told of it is logged where they are answered; only a grant in
+/// danger is said here and loudly, whoever listens.
 fn log(outcome: &Outcome) {
     match outcome {
         Outcome::Refreshed => info!("a new pair of tokens is stored"),
         Outcome::NotDue { until, why } => info!(%until, "no refresh: {why}"),
         Outcome::Busy => info!("another process is at work on the tokens"),
-        Outcome::NeedsConsent(why) => warn!("a person has to connect Exact Online again: {why}"),
-        Outcome::Failed(what) => warn!(class = what.class(), "the refresh failed: {what}"),
+        Outcome::NeedsConsent(why) => info!("a person has to connect Exact Online again: {why}"),
+        Outcome::Failed(what) => info!(class = what.class(), "the refresh failed: {what}"),
         Outcome::Unsaved(why) => error!("A NEW PAIR OF TOKENS IS NOT STORED and is kept in memory: {why}"),
-        Outcome::StoreFailed(problem) => warn!("nothing was sent: {problem}"),
+        Outcome::StoreFailed(problem) => info!("nothing was sent: {problem}"),
         Outcome::Crashed => error!("a refresh ended abnormally"),
     }
 }

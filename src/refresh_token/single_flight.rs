@@ -25,6 +25,16 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         value.clone()
     }
 
+    /// Waits until nothing is running.
+    pub async fn idle(&self) {
+        loop {
+            let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let Some(mut result) = running else { return };
+            // An error means that the work panicked; its place is free then.
+            drop(result.wait_for(Option::is_some).await);
+        }
+    }
+
     fn join_or_start(&self, work: impl Future<Output = T> + Send + 'static) -> watch::Receiver<Option<T>> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(result) = &*running {

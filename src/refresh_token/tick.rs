@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tracing::{error, info};
+use tracing::info;
 
 use super::{LookError, Outcome, Refresher};
 use crate::token::schedule::{Answer, Due, Wait, answer, due};
@@ -105,13 +105,7 @@ impl Refresher {
             Some(Due::Now(reason)) => (false, format!("next as soon as possible: {reason}")),
             None => (true, "nothing is known of the chain".to_owned()),
         };
-        let tick = Tick { failed: failed || needs_more, line: format!("{what}; {alive}; {then}") };
-        if tick.failed {
-            error!("{}", tick.line);
-        } else {
-            info!("{}", tick.line);
-        }
-        tick
+        Tick { failed: failed || needs_more, line: format!("{what}; {alive}; {then}") }
     }
 }
 

@@ -1,0 +1,148 @@
+//! The command line: the only place that prints.
+
+mod serve;
+
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand};
+
+use crate::app::Broker;
+use crate::config;
+use crate::get_token::{Ask, NoToken};
+use crate::status::State;
+use crate::token::Secret;
+
+/// More than any refresh token, and not so much that a mistaken file fills the memory.
+const MOST_INPUT: u64 = 64 * 1024;
+
+/// Keeps an Exact Online token chain alive and hands out living access tokens.
+///
+/// Without a command it serves: that is how the Azure Functions host starts it. The other commands read `local.settings.json` in the current
+/// folder where the environment does not say. No secret is ever an argument.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer the Functions host on 127.0.0.1 (the default).
+    Serve,
+    /// Take over a refresh token from standard input. It is not spent here; the next tick or call does that.
+    Import {
+        /// Put it in the place of a chain that is stored already. The stored one is kept as a version.
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Print a living access token and nothing else, for scripts.
+    Token {
+        /// Seconds of life that it must still have, 0 to 540.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(i64).range(0..=540))]
+        min_validity: i64,
+        /// Seconds to wait for it, 0 to 200.
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(i64).range(0..=200))]
+        max_wait: i64,
+    },
+    /// Show what is known of the chain. Exit code 0 if a caller would be served, else 1.
+    Status {
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Bad usage, as in `sysexits.h`.
+const USAGE: u8 = 64;
+
+/// Runs what the arguments ask for.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // clap never quotes more than the argument itself, and no secret is an argument.
+            let wanted = !error.use_stderr();
+            drop(error.print());
+            return if wanted { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&anyhow::Error::new(error).context("the runtime could not be started")),
+    };
+    let done = runtime.block_on(async {
+        let current = std::env::current_dir().context("the current folder could not be read")?;
+        match arguments.command {
+            None | Some(Command::Serve) => serve::serve(&current).await,
+            Some(Command::Import { replace }) => import(&current, replace).await,
+            Some(Command::Token { min_validity, max_wait }) => token(&current, min_validity, max_wait).await,
+            Some(Command::Status { json }) => status(&current, json).await,
+        }
+    });
+    done.unwrap_or_else(|error| fail(&error))
+}
+
+async fn import(current: &Path, replace: bool) -> anyhow::Result<ExitCode> {
+    let broker = open(current)?;
+    if io::stdin().is_terminal() {
+        say(&mut io::stderr(), "Paste the refresh token, then press Enter and Ctrl+D:");
+    }
+    let mut text = String::new();
+    io::stdin().take(MOST_INPUT).read_to_string(&mut text).context("standard input could not be read as text")?;
+    let imported = broker.import(Secret::new(text.trim()), replace).await?;
+    let what = if imported.replaced { "took the place of the stored one" } else { "is stored" };
+    say(&mut io::stdout(), &format!("The refresh token {what} (epoch {}). The next tick or call asks Exact Online for a pair.", imported.epoch));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn token(current: &Path, min_validity: i64, max_wait: i64) -> anyhow::Result<ExitCode> {
+    let broker = open(current)?;
+    let ask = Ask { min_validity: jiff::SignedDuration::from_secs(min_validity), max_wait: jiff::SignedDuration::from_secs(max_wait) };
+    let answer = broker.get_token(ask).await;
+    broker.finish().await;
+    match answer {
+        Ok(token) => {
+            for warning in &token.warnings {
+                say(&mut io::stderr(), &format!("warning: {warning}"));
+            }
+            say(&mut io::stdout(), token.access_token.reveal());
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(NoToken::ConsentRequired(why)) => bail!("{why}: give this installation a refresh token with `exact-token-broker import`"),
+        Err(NoToken::ServerError(what)) => bail!(what),
+        Err(NoToken::Unavailable { why, retry_after }) => bail!("{why} (try again in {retry_after} s)"),
+    }
+}
+
+async fn status(current: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let status = open(current)?.status().await;
+    let text = if json { serde_json::to_string_pretty(&status).context("the status could not be written")? } else { status.to_string() };
+    say(&mut io::stdout(), &text);
+    let well = status.servable || status.state == State::Connected;
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn open(current: &Path) -> anyhow::Result<Broker> {
+    let source = config::command_line(current);
+    crate::telemetry::init(Some(config::log_filter(|name| source.get(name)).as_deref().unwrap_or("off")));
+    let config = source.config(current).map_err(|error| anyhow::anyhow!("the settings cannot be used:\n  {}", error.problems.join("\n  ")))?;
+    for remark in &config.remarks {
+        say(&mut io::stderr(), &format!("warning: {remark}"));
+    }
+    Ok(Broker::open(config)?)
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    say(&mut io::stderr(), &format!("error: {error:#}"));
+    ExitCode::FAILURE
+}
+
+/// A reader that has gone away is no reason to fail.
+fn say(to: &mut impl Write, line: &str) {
+    drop(writeln!(to, "{line}"));
+}

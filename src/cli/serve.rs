@@ -1,0 +1,37 @@
+//! Serving: bind first, everything else later. The host waits for the first answer and counts every exit.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tracing::{info, warn};
+
+use crate::app::Broker;
+use crate::{config, functions, telemetry};
+
+/// Until Ctrl+C. Wrong settings do not end it: they fail each invocation.
+pub(super) async fn serve(current: &Path) -> anyhow::Result<ExitCode> {
+    let source = config::environment();
+    telemetry::init(config::log_filter(|name| source.get(name)).as_deref());
+    let port = config::port(|name| source.get(name)).unwrap_or(config::DEFAULT_PORT);
+    let listener = functions::bind(port).await.with_context(|| format!("127.0.0.1:{port} cannot be listened on"))?;
+    let broker = source.config(current).and_then(|config| {
+        config.remarks.iter().for_each(|remark| warn!("{remark}"));
+        Broker::open(config).map(Arc::new)
+    });
+    let running = broker.as_ref().ok().cloned();
+    info!(port, "ready");
+    functions::serve(listener, functions::State::new(broker), interrupted()).await;
+    if let Some(broker) = running {
+        broker.finish().await;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ctrl+C in the terminal of `func start` reaches this process as well. A refresh that is under way is finished first.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

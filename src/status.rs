@@ -1,0 +1,232 @@
+//! What is known of the chain, for a person and for a monitor. No secret.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Serialize, Serializer};
+
+use crate::refresh_token::{LookError, Refresher};
+use crate::token::schedule::{Answer, Due, Why, answer, due};
+
+/// Raised when a member changes its meaning or goes away.
+const VERSION: u32 = 1;
+
+/// The state in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// All is well.
+    Connected,
+    /// A token may be at hand, but something needs attention.
+    Degraded,
+    /// A person must consent again.
+    ConsentRequired,
+    /// No consent was ever stored.
+    NeverConnected,
+    /// A setting or the stored document keeps everything from working.
+    Misconfigured,
+}
+
+/// What is known of the chain at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// Of this form.
+    pub version: u32,
+    /// In one word.
+    pub state: State,
+    /// In a sentence.
+    pub summary: String,
+    /// Whether a caller of `GetToken` who asks for nothing special would be served from what is stored.
+    pub servable: bool,
+    /// The app and the site that the tokens are for.
+    pub base_url: Option<String>,
+    /// Whole seconds of life of the access token; 0 if it is dead.
+    pub access_token_seconds_left: i64,
+    /// Its cautious end.
+    #[serde(serialize_with = "to_the_second")]
+    pub access_token_expires_at: Option<Timestamp>,
+    /// When Exact may be asked for the next.
+    #[serde(serialize_with = "to_the_second")]
+    pub renewable_at: Option<Timestamp>,
+    /// When the refresh token dies if it is not used: 30 days after its issue.
+    #[serde(serialize_with = "to_the_second")]
+    pub refresh_token_expires_at: Option<Timestamp>,
+    /// Whole days until then.
+    pub refresh_token_days_left: Option<i64>,
+    /// When the stored pair was granted (or imported).
+    #[serde(serialize_with = "to_the_second")]
+    pub last_grant_at: Option<Timestamp>,
+    /// What happens next, and when.
+    pub next: String,
+    /// Consents, imports and lost ledgers so far.
+    pub epoch: Option<u64>,
+    /// Writes of the ledger so far.
+    pub generation: Option<u64>,
+    /// Failures since the last grant.
+    pub failures_in_a_row: u32,
+    /// `not_sent`, `too_early`, `unclear`, `refused`, `misconfigured` or `throttled`.
+    pub last_failure_class: Option<&'static str>,
+    /// The same in words.
+    pub last_failure: Option<String>,
+    /// Token requests on this UTC day; 200 at most.
+    pub requests_today: u32,
+    /// Token requests of the last hour that brought no grant; 8 at most, 9 with a code exchange.
+    pub ungranted_this_hour: usize,
+    /// Requests of which it is not known what became of them.
+    pub open_attempts: usize,
+    /// Versions to fall back to.
+    pub candidates: usize,
+    /// Who holds the embedded store's lock. A holder that hangs is not taken over.
+    pub lock_holder: Option<LockHolder>,
+    /// The program's version.
+    pub build: &'static str,
+}
+
+/// Who holds the embedded store's lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LockHolder {
+    /// Its process.
+    pub pid: Option<u32>,
+    /// Since when.
+    #[serde(serialize_with = "to_the_second")]
+    pub since: Option<Timestamp>,
+}
+
+impl Status {
+    /// Looks at the store and says what it found. Sends nothing and takes no lock.
+    pub async fn of(refresher: &Arc<Refresher>) -> Self {
+        let looked = refresher.look().await;
+        let view = refresher.view();
+        let mut status = Self::unknown();
+        if let Err(problem) = looked {
+            (status.state, status.summary) = match problem {
+                LookError::Unavailable(why) => (State::Degraded, why),
+                LookError::Damaged(what) => (State::Misconfigured, what),
+            };
+            return status;
+        }
+        let Some(ledger) = &view.ledger else { return status };
+        let next = due(ledger, view.head.as_deref(), view.now, &refresher.policy);
+        let answer = answer(view.servable.as_deref(), view.served_at, crate::get_token::Ask::DEFAULT_MIN_VALIDITY);
+        status.servable = matches!(answer, Answer::Token { .. });
+        status.next = said(&next);
+        if let Some(credential) = view.servable.as_deref() {
+            status.base_url = Some(credential.chain.base_url.clone());
+            status.last_grant_at = Some(credential.granted_at);
+            status.renewable_at = Some(crate::token::schedule::renewable_at(ledger, credential, view.now));
+            status.refresh_token_expires_at = Some(credential.refresh_token_expires_at());
+            let days = credential.refresh_token_expires_at().duration_since(view.now).max(SignedDuration::ZERO).as_hours() / 24;
+            status.refresh_token_days_left = Some(days);
+            if let Some(access) = &credential.access {
+                status.access_token_expires_at = Some(access.expires_at);
+                status.access_token_seconds_left = access.expires_at.duration_since(view.served_at).as_secs().max(0);
+            }
+        }
+        status.epoch = Some(ledger.epoch);
+        status.generation = Some(ledger.generation);
+        status.failures_in_a_row = ledger.last_failure.map_or(0, |failure| failure.in_a_row);
+        status.last_failure_class = ledger.last_failure.map(|failure| failure.what.class());
+        status.last_failure = ledger.last_failure.map(|failure| failure.what.to_string());
+        status.requests_today = ledger.requests_today(view.now);
+        status.ungranted_this_hour = ledger.ungranted_in_hour(view.now);
+        status.open_attempts = ledger.open.len();
+        status.candidates = ledger.candidates.len();
+        (status.state, status.summary) = match &next {
+            Due::NeedsConsent(Why::NeverConnected) => {
+                (State::NeverConnected, "no token is stored yet: a person has to connect Exact Online".to_owned())
+            }
+            Due::NeedsConsent(why @ (Why::OtherApp | Why::OtherLock)) => (State::Misconfigured, why.to_string()),
+            Due::NeedsConsent(why @ Why::Refused(_)) => (State::ConsentRequired, why.to_string()),
+            Due::Now(_) | Due::NotYet { .. } if view.ledger_lost => (State::Degraded, "the ledger is gone; the next tick rebuilds it".to_owned()),
+            Due::Now(_) | Due::NotYet { .. } => match ledger.last_failure {
+                Some(failure) => (State::Degraded, failure.what.to_string()),
+                None if status.access_token_expires_at.is_none() => {
+                    (State::Connected, "a refresh token is stored; it has not been used yet".to_owned())
+                }
+                None => (State::Connected, "connected to Exact Online".to_owned()),
+            },
+        };
+        status
+    }
+
+    fn unknown() -> Self {
+        Self {
+            version: VERSION,
+            state: State::Degraded,
+            summary: "the token store has not been read yet".to_owned(),
+            servable: false,
+            base_url: None,
+            access_token_seconds_left: 0,
+            access_token_expires_at: None,
+            renewable_at: None,
+            refresh_token_expires_at: None,
+            refresh_token_days_left: None,
+            last_grant_at: None,
+            next: String::new(),
+            epoch: None,
+            generation: None,
+            failures_in_a_row: 0,
+            last_failure_class: None,
+            last_failure: None,
+            requests_today: 0,
+            ungranted_this_hour: 0,
+            open_attempts: 0,
+            candidates: 0,
+            lock_holder: None,
+            build: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+fn said(next: &Due) -> String {
+    match next {
+        Due::Now(reason) => format!("a refresh at the next tick or call: {reason}"),
+        Due::NotYet { until, why } => format!("no refresh before {}: {why}", second(*until)),
+        Due::NeedsConsent(_) => "nothing, until a person connects Exact Online".to_owned(),
+    }
+}
+
+/// One screen for a person.
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let when = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| second(at).to_string());
+        let state = match self.state {
+            State::Connected => "connected",
+            State::Degraded => "degraded",
+            State::ConsentRequired => "consent required",
+            State::NeverConnected => "never connected",
+            State::Misconfigured => "misconfigured",
+        };
+        writeln!(f, "state           {state}: {}", self.summary)?;
+        writeln!(f, "site            {}", self.base_url.as_deref().unwrap_or("-"))?;
+        writeln!(f, "access token    {} s left, until {}", self.access_token_seconds_left, when(self.access_token_expires_at))?;
+        let days = self.refresh_token_days_left.map_or_else(|| "-".to_owned(), |days| format!("{days} days left"));
+        writeln!(f, "refresh token   {days}, until {}", when(self.refresh_token_expires_at))?;
+        writeln!(f, "last grant      {}", when(self.last_grant_at))?;
+        writeln!(f, "next            {}", self.next)?;
+        let failure = self.last_failure.as_deref().map_or_else(String::new, |what| format!(", the last: {what}"));
+        writeln!(f, "failures        {} in a row{failure}", self.failures_in_a_row)?;
+        writeln!(f, "requests        {} today, {} without a grant this hour", self.requests_today, self.ungranted_this_hour)?;
+        writeln!(f, "unclear         {} open attempts, {} candidates", self.open_attempts, self.candidates)?;
+        let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        writeln!(f, "ledger          epoch {}, generation {}", number(self.epoch), number(self.generation))?;
+        if let Some(LockHolder { pid, since }) = self.lock_holder {
+            let pid = pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string());
+            writeln!(f, "lock            held by process {pid} since {}; a process that hangs has to be ended by you", when(since))?;
+        }
+        write!(f, "build           {}", self.build)
+    }
+}
+
+fn second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+#[expect(clippy::ref_option, reason = "serde calls it with a reference to the member")]
+fn to_the_second<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => serializer.collect_str(&second(*at)),
+        None => serializer.serialize_none(),
+    }
+}

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+
 use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError, Store};
 use crate::consent::{ImportError, Imported};
 use crate::exact_online::ExactOnline;
+use crate::functions::UseCases;
 use crate::get_token::{Ask, HandedOut, NoToken};
 use crate::local::{self, EmbeddedStore};
 use crate::ports::{Clock, LedgerStore};
@@ -41,11 +44,6 @@ impl Broker {
         Ok(Self { refresher: Arc::new(refresher), store })
     }
 
-    /// One timer tick.
-    pub async fn tick(&self) -> Tick {
-        self.refresher.tick().await
-    }
-
     /// One answer to a caller.
     pub async fn get_token(&self, ask: Ask) -> Result<HandedOut, NoToken> {
         self.refresher.get_token(ask).await
@@ -66,5 +64,16 @@ impl Broker {
     /// Waits until nothing is under way that would be lost if the process ended now.
     pub async fn finish(&self) {
         self.refresher.finish().await;
+    }
+}
+
+#[async_trait]
+impl UseCases for Broker {
+    async fn tick(&self) -> Tick {
+        self.refresher.tick().await
+    }
+
+    async fn get_token(&self, ask: Ask) -> Result<HandedOut, NoToken> {
+        Self::get_token(self, ask).await
     }
 }

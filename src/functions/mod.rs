@@ -25,7 +25,6 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
-use crate::app::Broker;
 use crate::config::ConfigError;
 use crate::get_token::{Ask, HandedOut, NoToken};
 use crate::refresh_token::Tick;
@@ -49,17 +48,6 @@ pub trait UseCases: Send + Sync + 'static {
 
     /// One answer to a caller.
     async fn get_token(&self, ask: Ask) -> Result<HandedOut, NoToken>;
-}
-
-#[async_trait]
-impl UseCases for Broker {
-    async fn tick(&self) -> Tick {
-        Self::tick(self).await
-    }
-
-    async fn get_token(&self, ask: Ask) -> Result<HandedOut, NoToken> {
-        Self::get_token(self, ask).await
-    }
 }
 
 /// What stands behind the routes. Wrong settings fail each invocation and never keep the process from answering: the host restarts a process

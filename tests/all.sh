@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Every test, on a Debian machine that has Rust: installs what is missing, runs each part, and prints a count for each. A part in which no test
+# ran has failed, and so has one that could not get what it needs.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '%s\n' "$*"; }
+die() { say "error: $*" >&2; exit 1; }
+
+command -v cargo >/dev/null || die "cargo is missing: install Rust 1.91 or newer"
+
+# Debian packages that a part needs: the command to look for, then the package.
+need() {
+    command -v "$1" >/dev/null && return
+    say "installing $2 ($1 is missing)"
+    local as=()
+    [ "$(id -u)" = 0 ] || as=(sudo -n)
+    "${as[@]}" apt-get update -qq >/dev/null && "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$2" >/dev/null
+    command -v "$1" >/dev/null || die "$2 could not be installed; install it yourself and try again"
+}
+need cc build-essential
+need faketime faketime
+
+log=$(mktemp -d)
+trap 'rm -rf "$log"' EXIT
+
+say "building"
+cargo test --workspace --locked --no-run 2>&1 | tee "$log/build" | grep -E '^(warning|error)' -A 12
+[ "${PIPESTATUS[0]}" = 0 ] || die "the tests do not build"
+
+# The parts: a name, then the targets of `cargo test --workspace`.
+parts=(
+    "core, adapters, store, simulators: unit tests|--lib"
+    "map, arrows, tables|--test architecture"
+    "use cases in virtual time, crash matrix|--test in_process"
+    "host protocol over sockets|--test handler_protocol"
+    "panics in the log|--test panic_log"
+    "the real binary|--test real_binary"
+    "simulated host with real processes|--test functions_host"
+    "the demo|--test demo"
+)
+
+total=0
+failed=0
+table=""
+for part in "${parts[@]}"; do
+    name=${part%%|*}
+    printf "\n== %s\n" "$name"
+    began=$SECONDS
+    # shellcheck disable=SC2086
+    cargo test --workspace --locked ${part#*|} -- --show-output >"$log/part" 2>&1
+    code=$?
+    took=$((SECONDS - began))
+    # What a part wants to tell, and all of it if it failed.
+    if [ $code = 0 ]; then grep -E '^(crash matrix|measured):' "$log/part"; else cat "$log/part"; fi
+    passed=$(sed -nE 's/^test result: [^.]*\. ([0-9]+) passed.*/\1/p' "$log/part" | awk '{n += $1} END {print n + 0}')
+    broken=$(sed -nE 's/^test result: .* ([0-9]+) failed;.*/\1/p' "$log/part" | awk '{n += $1} END {print n + 0}')
+    verdict=ok
+    if [ $code != 0 ]; then verdict=FAILED; [ "$broken" -gt 0 ] || broken=1; fi
+    if [ $code = 0 ] && { [ "$passed" = 0 ] || grep -qx 'running 0 tests' "$log/part"; }; then
+        verdict="FAILED: a target ran no test"
+        broken=1
+    fi
+    total=$((total + passed))
+    failed=$((failed + broken))
+    table+=$(printf '%6d tests %5d s  %-45s %s' "$passed" "$took" "$name" "$verdict")$'\n'
+done
+
+printf "\n%s\n" "$table"
+say "$total passed, $failed failed"
+[ "$failed" = 0 ]

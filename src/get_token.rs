@@ -229,7 +229,7 @@ fn failed(outcome: Outcome, look: Option<&LookError>) -> NoToken {
 fn needs_person(why: Why) -> NoToken {
     match why {
         Why::NeverConnected | Why::Refused(_) | Why::OtherApp => NoToken::ConsentRequired(why),
-        Why::OtherLock => NoToken::ServerError(format!("{why}: check KEY_VAULT_URL, TOKEN_SECRET_NAME and AzureWebJobsStorage")),
+        Why::OtherLock => NoToken::ServerError(format!("{why}; {}", why.remedy())),
     }
 }
 

@@ -113,7 +113,7 @@ async fn token(current: &Path, min_validity: i64, max_wait: i64) -> anyhow::Resu
             say(&mut io::stdout(), token.access_token.reveal());
             Ok(ExitCode::SUCCESS)
         }
-        Err(NoToken::ConsentRequired(why)) => bail!("{why}: give this installation a refresh token with `exact-token-broker import`"),
+        Err(NoToken::ConsentRequired(why)) => bail!("{why}; {}", why.remedy()),
         Err(NoToken::ServerError(what)) => bail!(what),
         Err(NoToken::Unavailable { why, retry_after }) => bail!("{why} (try again in {retry_after} s)"),
     }

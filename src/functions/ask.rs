@@ -15,13 +15,15 @@ pub(super) const MOST_MAX_WAIT: i64 = 200;
 ///
 /// Names are matched as ASP.NET does, without regard to case: a misspelt one would be passed over in silence.
 pub(super) fn read(query: Option<&str>) -> Result<Ask, Refused> {
+    let query = query.unwrap_or_default();
+    if !percent_encoding_is_sound(query) {
+        return Err(Refused::Malformed("the query has a % that is not followed by two hexadecimal digits"));
+    }
     let (mut min_validity, mut max_wait) = (None, None);
-    for pair in query.unwrap_or_default().split('&') {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (name, value) = (decode(name)?, decode(value)?);
-        let (seconds, refused, most) = if name.eq_ignore_ascii_case(b"min_validity") {
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let (seconds, refused, most) = if name.eq_ignore_ascii_case("min_validity") {
             (&mut min_validity, Refused::MinValidity { most: MOST_MIN_VALIDITY }, MOST_MIN_VALIDITY)
-        } else if name.eq_ignore_ascii_case(b"max_wait") {
+        } else if name.eq_ignore_ascii_case("max_wait") {
             (&mut max_wait, Refused::MaxWait { most: MOST_MAX_WAIT }, MOST_MAX_WAIT)
         } else {
             continue;
@@ -39,35 +41,13 @@ pub(super) fn read(query: Option<&str>) -> Result<Ask, Refused> {
 }
 
 /// Digits alone: `str::parse` would take a plus sign as well.
-fn number(text: &[u8]) -> Option<i64> {
-    let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    str::from_utf8(text).ok().filter(|_| digits)?.parse().ok()
-}
-
-/// `application/x-www-form-urlencoded`, and strict about it.
-fn decode(text: &str) -> Result<Vec<u8>, Refused> {
-    if !percent_encoding_is_sound(text) {
-        return Err(Refused::Malformed("the query has a % that is not followed by two hexadecimal digits"));
-    }
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => bytes.by_ref().take(2).fold(0, |value, digit| value << 4 | hex(digit).unwrap_or_default()),
-            b'+' => b' ',
-            byte => byte,
-        });
-    }
-    Ok(decoded)
+fn number(text: &str) -> Option<i64> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 /// Whether each `%` is followed by two hexadecimal digits.
 pub(super) fn percent_encoding_is_sound(text: &str) -> bool {
     text.split('%').skip(1).all(|after| after.as_bytes().get(..2).is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit)))
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]

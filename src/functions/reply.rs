@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use crate::config::ConfigError;
 use crate::get_token::{HandedOut, NoToken};
 use crate::refresh_token::Tick;
-use crate::token::schedule::Why;
 
 use super::route::Route;
 
@@ -77,7 +76,7 @@ impl Reply {
         match self {
             Self::Alive | Self::Token(_) => String::new(),
             Self::Tick(tick) => tick.line.clone(),
-            Self::NoToken(NoToken::ConsentRequired(why)) => format!("{why}; {}", what_to_do(why)),
+            Self::NoToken(NoToken::ConsentRequired(why)) => format!("{why}; {}", why.remedy()),
             Self::NoToken(NoToken::ServerError(what) | NoToken::Unavailable { why: what, .. }) => what.clone(),
             Self::Refused(refused) => refused.description(),
             Self::BadSettings(error) => format!("settings are missing or wrong: {error}"),
@@ -138,14 +137,6 @@ impl Refused {
             Self::BodyTooLarge => "the body is larger than 1 MiB".to_owned(),
             Self::BodyTooSlow => "the body did not arrive within 30 s".to_owned(),
         }
-    }
-}
-
-fn what_to_do(why: &Why) -> &'static str {
-    match why {
-        Why::NeverConnected | Why::Refused(_) => "a person must give consent in Exact Online",
-        Why::OtherApp => "set EXACT_CLIENT_ID and EXACT_REGION back, or give consent in Exact Online for the app that they name",
-        Why::OtherLock => "let the installation that got them use them, or give consent in Exact Online for this one",
     }
 }
 

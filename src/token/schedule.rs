@@ -298,3 +298,20 @@ impl fmt::Display for Why {
         }
     }
 }
+
+impl Why {
+    /// What a person has to do.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::NeverConnected => "give this installation a refresh token with `exact-token-broker import`",
+            Self::Refused(_) => {
+                "a person must log in at Exact Online again; then give the new refresh token to `exact-token-broker import --replace`"
+            }
+            Self::OtherApp => {
+                "set EXACT_CLIENT_ID and EXACT_REGION back, or connect the app that they name with `exact-token-broker import --replace`"
+            }
+            Self::OtherLock => "let the installation that got them use them, or connect this one with `exact-token-broker import --replace`",
+        }
+    }
+}

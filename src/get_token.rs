@@ -135,15 +135,18 @@ impl Call<'_> {
         }
     }
 
-    /// A pass, for as long as this caller waits. It goes on when the caller has got its 503.
+    /// A pass, for as long as this caller waits. It goes on when the caller has got its 503. A grant serves from the moment it is received: nobody
+    /// waits for it to be stored.
     async fn pass(&self) -> Result<Outcome, NoToken> {
         let clock = &self.this.clock;
-        let left = self.left();
-        let pass = self.this.pass(Mode::KeepWarm, clock.monotonic() + PASS);
+        let granted = self.this.memory.granted();
+        tokio::pin!(granted);
+        granted.as_mut().enable();
         tokio::select! {
             biased;
-            outcome = pass => Ok(outcome),
-            () = clock.sleep(left) => Err(unavailable("the refresh takes longer than max_wait allows; it goes on", RETRY_AFTER)),
+            outcome = self.this.pass(Mode::KeepWarm, clock.monotonic() + PASS) => Ok(outcome),
+            () = granted => Ok(Outcome::Refreshed),
+            () = clock.sleep(self.left()) => Err(unavailable("the refresh takes longer than max_wait allows; it goes on", RETRY_AFTER)),
         }
     }
 

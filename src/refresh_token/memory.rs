@@ -4,13 +4,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::token::rotation::SentFrom;
 use crate::token::{Credential, Ledger, VersionId};
 
 /// Shared by all callers of a process.
 #[derive(Debug, Default)]
-pub struct Memory(Mutex<Known>);
+pub struct Memory {
+    known: Mutex<Known>,
+    granted: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Known {
@@ -113,7 +118,17 @@ impl Memory {
     pub fn keep(&self, unsaved: Unsaved, wall: Timestamp, monotonic: Duration) {
         let mut known = self.lock();
         let seen = known.unsaved.as_ref().map_or(Seen { wall, monotonic }, |(_, seen)| *seen);
+        let servable = unsaved.credential.access.is_some();
         known.unsaved = Some((unsaved, seen));
+        drop(known);
+        if servable {
+            self.granted.notify_waiters();
+        }
+    }
+
+    /// Ends when a grant is received.
+    pub fn granted(&self) -> Notified<'_> {
+        self.granted.notified()
     }
 
     /// The grant is in vault and ledger.
@@ -137,6 +152,6 @@ impl Memory {
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -224,13 +224,11 @@ pub fn renewable_at(ledger: &Ledger, credential: &Credential, now: Timestamp) ->
     }
 }
 
-/// When a chain that looks dead is tried next: 1, 6 and 24 h after it was declared dead, then daily. None while the last probe's own unclear
-/// outcome is being cleared up.
+/// When a chain that looks dead is tried next: 1, 6 and 24 h after it was declared dead, then daily. None while the unclear outcome of a probe is
+/// being cleared up: a retry of it is no probe, whatever it brings.
 fn probe_at(dead: &Dead, ledger: &Ledger, now: Timestamp) -> Option<Timestamp> {
-    let probing = |attempt: &&super::OpenAttempt| dead.last_probe.is_some_and(|probe| attempt.opened >= probe);
-    if let Some(attempt) = ledger.open.iter().find(probing)
-        && retry::last_aim(attempt) > now
-    {
+    let probing = |attempt: &super::OpenAttempt| dead.last_probe.is_some() && attempt.opened >= dead.since;
+    if ledger.open.iter().any(|attempt| probing(attempt) && retry::last_aim(attempt) > now) {
         return None;
     }
     let hours = |hours| dead.since + SignedDuration::from_hours(hours);

@@ -162,7 +162,7 @@ pub fn due(ledger: &Ledger, credential: Option<&Credential>, now: Timestamp, pol
         retry.map(|at| (at, Wait::UnclearOutcome)),
         refused.filter(|_| ledger.dead.is_none()).map(|refused| (refused.last + REFUSED_AGAIN_AFTER, Wait::Refused(refused.refusal))),
         misconfigured.map(|problem| (problem.last + HOUR, Wait::Misconfigured(problem.what))),
-        (policy.mode == Mode::OnDemand && !unsettled).then(|| (credential.granted_at + KEEP_ALIVE_AFTER, Wait::NobodyAsks)),
+        (policy.mode == Mode::OnDemand && !unsettled).then(|| (known_age_since(ledger, credential) + KEEP_ALIVE_AFTER, Wait::NobodyAsks)),
         hourly_budget(ledger, now).map(|until| (until, Wait::HourlyBudget)),
         (ledger.requests_today(now) >= REQUESTS_A_DAY).then(|| (next_utc_day(now), Wait::DailyBudget)),
         // Last, because of two that end together the last is named: while a reply may still come, that is what is waited for.
@@ -222,6 +222,11 @@ pub fn renewable_at(ledger: &Ledger, credential: &Credential, now: Timestamp) ->
         _ if clock_is_behind(credential, now) => credential.renewable_at.min(now + gate),
         _ => credential.renewable_at,
     }
+}
+
+/// Since when the refresh token certainly exists: a grant that a clock ahead of time dated is as old as the finding that it is ahead.
+fn known_age_since(ledger: &Ledger, credential: &Credential) -> Timestamp {
+    ledger.clock_behind_since.map_or(credential.granted_at, |noticed| credential.granted_at.min(noticed))
 }
 
 /// When a chain that looks dead is tried next: 1, 6 and 24 h after it was declared dead, then daily. None while the unclear outcome of a probe is

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::credential::{AttemptId, Credential, VersionId};
-use super::ledger::{Backoff, BackoffCause, Ledger, MAX_CANDIDATES, Pointer, QUARANTINE, Today};
+use super::ledger::{Backoff, BackoffCause, Ledger, MAX_CANDIDATES, OpenAttempt, Pointer, QUARANTINE, Today};
 use super::reply::Refusal;
 use super::schedule::{CLOCK_TOLERANCE, REFUSED_AGAIN_AFTER, clock_is_behind};
 
@@ -176,9 +176,12 @@ impl Ledger {
 
     /// Any grant that becomes the head clears what was held against the chain; what is older than the hour goes from the budget.
     fn move_head(&mut self, pointer: Pointer) {
+        let granted_at = pointer.granted_at;
         let old = self.head.replace(pointer);
         if let Some(old) = old {
-            self.open.retain(|attempt| attempt.fingerprint != old.fingerprint);
+            // What was sent from another token, and whose process is past its quarantine or has said what became of it, is settled by this as well.
+            let may_come = |attempt: &OpenAttempt| attempt.unclear_since.is_none() && attempt.quarantine_until > granted_at;
+            self.open.retain(|attempt| attempt.fingerprint != old.fingerprint && may_come(attempt));
         }
         self.refusals.clear();
         self.backoff = None;

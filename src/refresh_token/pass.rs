@@ -326,8 +326,7 @@ impl Pass<'_> {
         let landed = if complete {
             loaded.ledger.grant_saved(&unsaved.credential.attempt, pointer, &unsaved.sent_from)
         } else {
-            loaded.ledger.odd_grant_saved(pointer);
-            Landed::Candidate
+            loaded.ledger.odd_grant_saved(pointer)
         };
         if landed == Landed::Head {
             this.vault.writer().clone_into(&mut loaded.ledger.writer);
@@ -340,8 +339,8 @@ impl Pass<'_> {
         }
         this.learn(loaded.ledger.clone(), loaded.head.clone(), false);
         this.memory.saved();
-        Ok(match (landed, loaded.ledger.last_failure) {
-            (Landed::Candidate, Some(failure)) if !complete => Outcome::Failed(failure.what),
+        Ok(match loaded.ledger.last_failure {
+            Some(failure) if !complete => Outcome::Failed(failure.what),
             _ => Outcome::Refreshed,
         })
     }

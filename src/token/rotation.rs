@@ -204,6 +204,12 @@ impl Ledger {
             return Landed::Candidate;
         }
         let revives = self.dead.is_some() && self.head.as_ref().is_some_and(|head| self.is_refused(head) && self.may_follow(head, &pointer));
+        // Of too many, one that Exact has refused goes before one that it may still take.
+        if self.candidates.len() >= MAX_CANDIDATES
+            && let Some(refused) = self.candidates.iter().rposition(|candidate| self.is_refused(candidate))
+        {
+            self.candidates.remove(refused);
+        }
         self.candidates.insert(0, pointer);
         self.candidates.truncate(MAX_CANDIDATES);
         if revives && self.promote_candidate() {

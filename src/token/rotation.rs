@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::credential::{AttemptId, Credential, VersionId};
-use super::ledger::{Backoff, BackoffCause, Ledger, MAX_CANDIDATES, Pointer, QUARANTINE, Today};
+use super::ledger::{Backoff, BackoffCause, Ledger, MAX_CANDIDATES, OpenAttempt, Pointer, QUARANTINE, Today};
 use super::reply::Refusal;
 use super::schedule::{CLOCK_TOLERANCE, REFUSED_AGAIN_AFTER, clock_is_behind};
 
@@ -42,14 +42,13 @@ impl Ledger {
             self.move_head(pointer);
             Landed::Head
         } else {
-            self.add_candidate(pointer);
-            Landed::Candidate
+            self.add_candidate(pointer)
         }
     }
 
     /// A reply carried a refresh token in an odd way: it is stored under `pointer`, and the attempt stays open.
-    pub fn odd_grant_saved(&mut self, pointer: Pointer) {
-        self.add_candidate(pointer);
+    pub fn odd_grant_saved(&mut self, pointer: Pointer) -> Landed {
+        self.add_candidate(pointer)
     }
 
     /// A version that an open attempt brought was found in the vault. It becomes the head if the attempt was sent from the head's token and
@@ -62,8 +61,7 @@ impl Ledger {
             .find(|open| open.id == *attempt)
             .is_some_and(|open| self.head.as_ref().is_some_and(|head| head.fingerprint == open.fingerprint && head.epoch == pointer.epoch));
         if credential.access.is_none() {
-            self.add_candidate(pointer);
-            return Landed::Candidate;
+            return self.add_candidate(pointer);
         }
         if let Some(closed) = self.close(attempt) {
             self.return_budget(closed.opened, true);
@@ -72,8 +70,7 @@ impl Ledger {
             self.move_head(pointer);
             Landed::Head
         } else {
-            self.add_candidate(pointer);
-            Landed::Candidate
+            self.add_candidate(pointer)
         }
     }
 
@@ -100,11 +97,19 @@ impl Ledger {
     /// there is none: then only a person can help.
     pub fn promote_candidate(&mut self) -> bool {
         let Some(head) = self.head.clone() else { return false };
-        let refused =
-            |pointer: &Pointer| self.refusals.iter().any(|refused| refused.fingerprint == pointer.fingerprint && refused.count >= REFUSALS_BELIEVED);
-        let Some(at) = self.candidates.iter().position(|candidate| candidate.same_user(&head) && !refused(candidate)) else { return false };
+        let Some(at) = self.candidates.iter().position(|candidate| self.may_follow(&head, candidate)) else { return false };
         self.head = Some(std::mem::replace(&mut self.candidates[at], head));
         true
+    }
+
+    /// Whether a candidate may take the place of a head that was refused.
+    fn may_follow(&self, head: &Pointer, candidate: &Pointer) -> bool {
+        candidate.same_user(head) && !self.is_refused(candidate)
+    }
+
+    /// Whether Exact refused it often enough to be believed.
+    fn is_refused(&self, pointer: &Pointer) -> bool {
+        self.refusals.iter().any(|refused| refused.fingerprint == pointer.fingerprint && refused.count >= REFUSALS_BELIEVED)
     }
 
     /// Whether the refusals of the head's token are to be believed.
@@ -176,9 +181,12 @@ impl Ledger {
 
     /// Any grant that becomes the head clears what was held against the chain; what is older than the hour goes from the budget.
     fn move_head(&mut self, pointer: Pointer) {
+        let granted_at = pointer.granted_at;
         let old = self.head.replace(pointer);
         if let Some(old) = old {
-            self.open.retain(|attempt| attempt.fingerprint != old.fingerprint);
+            // What was sent from another token, and whose process is past its quarantine or has said what became of it, is settled by this as well.
+            let may_come = |attempt: &OpenAttempt| attempt.unclear_since.is_none() && attempt.quarantine_until > granted_at;
+            self.open.retain(|attempt| attempt.fingerprint != old.fingerprint && may_come(attempt));
         }
         self.refusals.clear();
         self.backoff = None;
@@ -189,13 +197,26 @@ impl Ledger {
         self.rebuilt_at = None;
     }
 
-    fn add_candidate(&mut self, pointer: Pointer) {
+    /// Keeps it to fall back to. To a chain that looked dead it is what was missing: the head's place is free for it.
+    fn add_candidate(&mut self, pointer: Pointer) -> Landed {
         let known = |other: &Pointer| other.version == pointer.version || other.fingerprint == pointer.fingerprint;
         if self.head.as_ref().is_some_and(known) || self.candidates.iter().any(known) {
-            return;
+            return Landed::Candidate;
+        }
+        let revives = self.dead.is_some() && self.head.as_ref().is_some_and(|head| self.is_refused(head) && self.may_follow(head, &pointer));
+        // Of too many, one that Exact has refused goes before one that it may still take.
+        if self.candidates.len() >= MAX_CANDIDATES
+            && let Some(refused) = self.candidates.iter().rposition(|candidate| self.is_refused(candidate))
+        {
+            self.candidates.remove(refused);
         }
         self.candidates.insert(0, pointer);
         self.candidates.truncate(MAX_CANDIDATES);
+        if revives && self.promote_candidate() {
+            self.dead = None;
+            return Landed::Head;
+        }
+        Landed::Candidate
     }
 }
 

@@ -158,14 +158,15 @@ pub fn due(ledger: &Ledger, credential: Option<&Credential>, now: Timestamp, pol
 
     let holds = [
         Some((renewable_at(ledger, credential, now), if clock_is_behind(credential, now) { Wait::ClockBehind } else { Wait::TooYoung })),
-        ledger.in_quarantine(now).map(|attempt| attempt.quarantine_until).max().map(|until| (until, Wait::AttemptInFlight)),
         ledger.backoff.map(|backoff| (backoff.until, Wait::Backoff(backoff.cause))),
         retry.map(|at| (at, Wait::UnclearOutcome)),
         refused.filter(|_| ledger.dead.is_none()).map(|refused| (refused.last + REFUSED_AGAIN_AFTER, Wait::Refused(refused.refusal))),
         misconfigured.map(|problem| (problem.last + HOUR, Wait::Misconfigured(problem.what))),
-        (policy.mode == Mode::OnDemand && !unsettled).then(|| (credential.granted_at + KEEP_ALIVE_AFTER, Wait::NobodyAsks)),
+        (policy.mode == Mode::OnDemand && !unsettled).then(|| (known_age_since(ledger, credential) + KEEP_ALIVE_AFTER, Wait::NobodyAsks)),
         hourly_budget(ledger, now).map(|until| (until, Wait::HourlyBudget)),
         (ledger.requests_today(now) >= REQUESTS_A_DAY).then(|| (next_utc_day(now), Wait::DailyBudget)),
+        // Last, because of two that end together the last is named: while a reply may still come, that is what is waited for.
+        ledger.in_quarantine(now).map(|attempt| attempt.quarantine_until).max().map(|until| (until, Wait::AttemptInFlight)),
     ];
     if let Some((until, why)) = holds.into_iter().flatten().filter(|(until, _)| *until > now).max_by_key(|(until, _)| *until) {
         return Due::NotYet { until, why };
@@ -223,13 +224,16 @@ pub fn renewable_at(ledger: &Ledger, credential: &Credential, now: Timestamp) ->
     }
 }
 
-/// When a chain that looks dead is tried next: 1, 6 and 24 h after it was declared dead, then daily. None while the last probe's own unclear
-/// outcome is being cleared up.
+/// Since when the refresh token certainly exists: a grant that a clock ahead of time dated is as old as the finding that it is ahead.
+fn known_age_since(ledger: &Ledger, credential: &Credential) -> Timestamp {
+    ledger.clock_behind_since.map_or(credential.granted_at, |noticed| credential.granted_at.min(noticed))
+}
+
+/// When a chain that looks dead is tried next: 1, 6 and 24 h after it was declared dead, then daily. None while the unclear outcome of a probe is
+/// being cleared up: a retry of it is no probe, whatever it brings.
 fn probe_at(dead: &Dead, ledger: &Ledger, now: Timestamp) -> Option<Timestamp> {
-    let probing = |attempt: &&super::OpenAttempt| dead.last_probe.is_some_and(|probe| attempt.opened >= probe);
-    if let Some(attempt) = ledger.open.iter().find(probing)
-        && retry::last_aim(attempt) > now
-    {
+    let probing = |attempt: &super::OpenAttempt| dead.last_probe.is_some() && attempt.opened >= dead.since;
+    if ledger.open.iter().any(|attempt| probing(attempt) && retry::last_aim(attempt) > now) {
         return None;
     }
     let hours = |hours| dead.since + SignedDuration::from_hours(hours);

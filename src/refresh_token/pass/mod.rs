@@ -13,7 +13,12 @@
 //! 11. move the head;
 //! 12. or record what went wrong.
 //!
+//! Step 3 is in [`load`], steps 10 to 12 are in [`save`].
+//!
 //! Whatever is killed wherever: what is stored at that moment is something that a fresh process goes on from.
+
+mod load;
+mod save;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,19 +29,16 @@ use tracing::{error, info, warn};
 use super::lease::Lease;
 use super::memory::Unsaved;
 use super::{LookError, Outcome, REQUEST_NEEDS, Refresher};
-use crate::ports::{Etag, LockError, VaultError, WriteError};
+use crate::ports::{Etag, LockError, VaultError};
 use crate::token::failure::Outcome as Recorded;
 use crate::token::ledger::{ANSWER_WITHIN, FailureKind, SEND_WITHIN};
 use crate::token::reply::{NotSent, Unclear};
-use crate::token::rotation::{Landed, SentFrom};
+use crate::token::rotation::SentFrom;
 use crate::token::schedule::{Due, Mode, Policy, due};
-use crate::token::{AttemptId, Credential, Fingerprint, Ledger, Pointer, Reply, Secret, VersionId};
+use crate::token::{AttemptId, Credential, Fingerprint, Ledger, Reply, Secret, VersionId};
 
 /// How often a lock that another process holds is tried.
 const TRY_LOCK_EVERY: Duration = Duration::from_secs(1);
-/// Between two tries to store a grant.
-const STORE_AGAIN_AFTER: Duration = Duration::from_secs(2);
-const STORE_AGAIN_MOST: Duration = Duration::from_secs(15);
 /// How often a conflicting ledger is read again within one pass. Only a frozen process that wakes up makes even one.
 const CONFLICTS: u32 = 8;
 
@@ -99,7 +101,7 @@ impl Pass<'_> {
             match stopped {
                 Stop::Ended(outcome) => return outcome,
                 // Only a grant in hand is worth taking the lock again for; otherwise whoever has it does the work.
-                Stop::Conflict | Stop::LockLost if self.this.unsaved().is_some() && self.time_left() > STORE_AGAIN_AFTER => {}
+                Stop::Conflict | Stop::LockLost if self.this.unsaved().is_some() && self.time_left() > TRY_LOCK_EVERY => {}
                 Stop::Conflict | Stop::LockLost => {
                     return self.unsaved_outcome("the lock was lost").unwrap_or(Outcome::Busy);
                 }
@@ -215,69 +217,6 @@ impl Pass<'_> {
         }
     }
 
-    /// Step 3: what is stored now, read under the lock. A ledger that is gone is rebuilt from the vault's versions.
-    async fn load(&self, lease: &Lease) -> Result<Loaded, Stop> {
-        let this = self.this;
-        if let Some(snapshot) = this.ledger.read().await.map_err(LookError::from)? {
-            let head = match &snapshot.ledger.head {
-                Some(head) => Some((head.version.clone(), this.read_version(&head.version).await?)),
-                None => None,
-            };
-            return Ok(Loaded { ledger: snapshot.ledger, etag: Some(snapshot.etag), head });
-        }
-        let versions = this.latest_versions().await?;
-        let empty = Ledger::begin(this.ledger.lock_id(), this.vault.writer());
-        if versions.is_empty() {
-            return Ok(Loaded { ledger: empty, etag: None, head: None });
-        }
-        warn!("the ledger is gone: it is rebuilt from the latest {} versions of the secret", versions.len());
-        let ledger = Ledger::rebuild(versions.clone(), this.ledger.now(), empty);
-        let head = ledger.head.as_ref().and_then(|head| versions.into_iter().find(|(version, _)| *version == head.version));
-        let head = head.map(|(version, credential)| (version, Arc::new(credential)));
-        let mut loaded = Loaded { ledger, etag: None, head };
-        self.commit(lease, &mut loaded).await?;
-        Ok(loaded)
-    }
-
-    /// Step 3: a version that an open attempt left in the vault is taken over. True if the head moved.
-    async fn adopt(&self, lease: &Lease, loaded: &mut Loaded) -> Result<bool, Stop> {
-        if loaded.ledger.open.is_empty() {
-            return Ok(false);
-        }
-        let entries = self.this.vault.list().await.map_err(LookError::from)?;
-        let open: Vec<_> = loaded.ledger.open.iter().map(|attempt| attempt.id.clone()).collect();
-        let (mut changed, mut moved) = (false, false);
-        for attempt in open {
-            let known = |version: &VersionId| {
-                let ledger = &loaded.ledger;
-                ledger.head.iter().chain(&ledger.candidates).any(|pointer| pointer.version == *version)
-            };
-            let Some(entry) = entries.iter().find(|entry| entry.attempt.as_ref() == Some(&attempt) && !known(&entry.version)) else { continue };
-            let credential = Arc::new(self.this.vault.get(&entry.version).await.map_err(LookError::from)?);
-            changed = true;
-            if loaded.ledger.adopt(&attempt, entry.version.clone(), &credential) == Landed::Head {
-                info!("a pair of tokens that an earlier process had stored was found and taken over");
-                loaded.head = Some((entry.version.clone(), credential));
-                moved = true;
-            }
-        }
-        if changed {
-            self.commit(lease, loaded).await?;
-        }
-        Ok(moved)
-    }
-
-    /// Step 3: times ahead of the clock mean that the clock went back. They become now, which only ever makes us wait longer.
-    async fn reanchor(&self, lease: &Lease, loaded: &mut Loaded) -> Result<(), Stop> {
-        let now = self.this.ledger.now();
-        if loaded.ledger.is_ahead_of(loaded.credential(), now) {
-            warn!("the clock is behind times that are stored: what waits on them is counted from now");
-            loaded.ledger.reanchor(now);
-            self.commit(lease, loaded).await?;
-        }
-        Ok(())
-    }
-
     /// Step 5. The outer error stops the pass, the inner one says that the vault is not writable.
     async fn prove_writable(&self, lease: &Lease, loaded: &mut Loaded) -> Result<Result<(), VaultError>, Stop> {
         let vault = &self.this.vault;
@@ -308,122 +247,6 @@ impl Pass<'_> {
             () = clock.sleep(limit) => Reply::Unclear(Unclear::TimedOut),
         };
         (reply, elapsed(begun, clock.monotonic()))
-    }
-
-    /// Steps 10 and 11: the grant becomes a version, then the head. Tries until it is durable or the time is up.
-    async fn save(&self, lease: &Lease, mut loaded: Loaded, mut unsaved: Unsaved) -> Result<Outcome, Stop> {
-        let this = self.this;
-        let version = if let Some(version) = &unsaved.version {
-            version.clone()
-        } else {
-            let version = self.store(lease, &unsaved.credential).await?;
-            unsaved.version = Some(version.clone());
-            this.memory.keep(unsaved.clone(), this.ledger.now(), this.clock.monotonic());
-            version
-        };
-        let pointer = Pointer::to(version.clone(), &unsaved.credential);
-        let complete = unsaved.credential.access.is_some();
-        let landed = if complete {
-            loaded.ledger.grant_saved(&unsaved.credential.attempt, pointer, &unsaved.sent_from)
-        } else {
-            loaded.ledger.odd_grant_saved(pointer)
-        };
-        if landed == Landed::Head {
-            this.vault.writer().clone_into(&mut loaded.ledger.writer);
-            loaded.head = Some((version, Arc::clone(&unsaved.credential)));
-        }
-        match self.commit(lease, &mut loaded).await {
-            Ok(()) => {}
-            Err(Stop::Ended(Outcome::StoreFailed(problem))) => return Ok(Outcome::Unsaved(problem.to_string())),
-            Err(stop) => return Err(stop),
-        }
-        this.learn(loaded.ledger.clone(), loaded.head.clone(), false);
-        this.memory.saved();
-        Ok(match loaded.ledger.last_failure {
-            Some(failure) if !complete => Outcome::Failed(failure.what),
-            _ => Outcome::Refreshed,
-        })
-    }
-
-    /// Step 10: adds the version. After a write that was not confirmed it looks before it writes again; twice the same grant does no harm.
-    async fn store(&self, lease: &Lease, credential: &Credential) -> Result<VersionId, Stop> {
-        let vault = &self.this.vault;
-        let mut pause = STORE_AGAIN_AFTER;
-        loop {
-            if lease.lost() {
-                return Err(Stop::LockLost);
-            }
-            let problem = match vault.put(credential).await {
-                Ok(version) => return Ok(version),
-                Err(problem) => problem,
-            };
-            if problem == VaultError::Unclear
-                && let Ok(entries) = vault.list().await
-                && let Some(found) = entries.into_iter().find(|entry| entry.attempt.as_ref() == Some(&credential.attempt))
-            {
-                return Ok(found.version);
-            }
-            error!("A NEW PAIR OF TOKENS IS NOT STORED YET, it is kept in memory and tried again: {problem}");
-            if self.time_left() < pause {
-                return Err(Stop::Ended(Outcome::Unsaved(problem.to_string())));
-            }
-            self.this.clock.sleep(pause).await;
-            pause = (pause * 2).min(STORE_AGAIN_MOST);
-        }
-    }
-
-    /// Step 12: what became of the attempt. If that cannot be written, the attempt stays open and its quarantine tells the others.
-    async fn record(
-        &self,
-        lease: &Lease,
-        mut loaded: Loaded,
-        attempt: &AttemptId,
-        what: FailureKind,
-        retry_after: Option<SignedDuration>,
-    ) -> Result<Outcome, Stop> {
-        let now = self.this.ledger.now();
-        for _ in 0..CONFLICTS {
-            loaded.ledger.record(attempt, self.recorded(what, retry_after), now);
-            match self.commit(lease, &mut loaded).await {
-                Ok(()) => {
-                    // A candidate may have taken the head's place; it is read when it is needed.
-                    let same = loaded.ledger.head.as_ref().map(|head| &head.version) == loaded.head.as_ref().map(|(version, _)| version);
-                    if same {
-                        self.this.learn(loaded.ledger, loaded.head, false);
-                    } else {
-                        self.this.look_alone().await?;
-                    }
-                    break;
-                }
-                Err(Stop::Conflict) if !lease.lost() => loaded = self.load(lease).await?,
-                Err(_) => {
-                    warn!("what became of the request could not be recorded; it stays open");
-                    break;
-                }
-            }
-        }
-        Ok(Outcome::Failed(what))
-    }
-
-    /// Records a failure before any attempt was announced. If the ledger is not writable either, nothing is recorded and nothing is sent.
-    async fn back_off_unannounced(&self, lease: &Lease, loaded: Loaded, cause: NotSent) -> Result<Outcome, Stop> {
-        self.record(lease, loaded, &AttemptId(String::new()), FailureKind::NotSent(cause), None).await
-    }
-
-    /// Writes the ledger over what was read. A reply that was lost is made up for by reading back.
-    async fn commit(&self, lease: &Lease, loaded: &mut Loaded) -> Result<(), Stop> {
-        let store = &self.this.ledger;
-        loaded.ledger.generation += 1;
-        loaded.etag = match store.write(lease.owner(), &loaded.ledger, loaded.etag.as_ref()).await {
-            Ok(etag) => Some(etag),
-            Err(WriteError::Conflict) => return Err(if lease.renewed().await { Stop::Conflict } else { Stop::LockLost }),
-            Err(WriteError::NotWritable(why)) => return Err(LookError::Unavailable(why).into()),
-            Err(WriteError::Unclear) => match store.read().await.map_err(LookError::from)? {
-                Some(snapshot) if snapshot.ledger == loaded.ledger => Some(snapshot.etag),
-                _ => return Err(Stop::Conflict),
-            },
-        };
-        Ok(())
     }
 
     fn recorded(&self, what: FailureKind, retry_after: Option<SignedDuration>) -> Recorded {

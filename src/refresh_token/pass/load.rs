@@ -1,0 +1,76 @@
+//! Step 3: what is stored now, and what of it has to be put right before anything is decided.
+
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use super::{Loaded, Pass, Stop};
+use crate::refresh_token::LookError;
+use crate::refresh_token::lease::Lease;
+use crate::token::rotation::Landed;
+use crate::token::{Ledger, VersionId};
+
+impl Pass<'_> {
+    /// Step 3: what is stored now, read under the lock. A ledger that is gone is rebuilt from the vault's versions.
+    pub(super) async fn load(&self, lease: &Lease) -> Result<Loaded, Stop> {
+        let this = self.this;
+        if let Some(snapshot) = this.ledger.read().await.map_err(LookError::from)? {
+            let head = match &snapshot.ledger.head {
+                Some(head) => Some((head.version.clone(), this.read_version(&head.version).await?)),
+                None => None,
+            };
+            return Ok(Loaded { ledger: snapshot.ledger, etag: Some(snapshot.etag), head });
+        }
+        let versions = this.latest_versions().await?;
+        let empty = Ledger::begin(this.ledger.lock_id(), this.vault.writer());
+        if versions.is_empty() {
+            return Ok(Loaded { ledger: empty, etag: None, head: None });
+        }
+        warn!("the ledger is gone: it is rebuilt from the latest {} versions of the secret", versions.len());
+        let ledger = Ledger::rebuild(versions.clone(), this.ledger.now(), empty);
+        let head = ledger.head.as_ref().and_then(|head| versions.into_iter().find(|(version, _)| *version == head.version));
+        let head = head.map(|(version, credential)| (version, Arc::new(credential)));
+        let mut loaded = Loaded { ledger, etag: None, head };
+        self.commit(lease, &mut loaded).await?;
+        Ok(loaded)
+    }
+
+    /// Step 3: a version that an open attempt left in the vault is taken over. True if the head moved.
+    pub(super) async fn adopt(&self, lease: &Lease, loaded: &mut Loaded) -> Result<bool, Stop> {
+        if loaded.ledger.open.is_empty() {
+            return Ok(false);
+        }
+        let entries = self.this.vault.list().await.map_err(LookError::from)?;
+        let open: Vec<_> = loaded.ledger.open.iter().map(|attempt| attempt.id.clone()).collect();
+        let (mut changed, mut moved) = (false, false);
+        for attempt in open {
+            let known = |version: &VersionId| {
+                let ledger = &loaded.ledger;
+                ledger.head.iter().chain(&ledger.candidates).any(|pointer| pointer.version == *version)
+            };
+            let Some(entry) = entries.iter().find(|entry| entry.attempt.as_ref() == Some(&attempt) && !known(&entry.version)) else { continue };
+            let credential = Arc::new(self.this.vault.get(&entry.version).await.map_err(LookError::from)?);
+            changed = true;
+            if loaded.ledger.adopt(&attempt, entry.version.clone(), &credential) == Landed::Head {
+                info!("a pair of tokens that an earlier process had stored was found and taken over");
+                loaded.head = Some((entry.version.clone(), credential));
+                moved = true;
+            }
+        }
+        if changed {
+            self.commit(lease, loaded).await?;
+        }
+        Ok(moved)
+    }
+
+    /// Step 3: times ahead of the clock mean that the clock went back. They become now, which only ever makes us wait longer.
+    pub(super) async fn reanchor(&self, lease: &Lease, loaded: &mut Loaded) -> Result<(), Stop> {
+        let now = self.this.ledger.now();
+        if loaded.ledger.is_ahead_of(loaded.credential(), now) {
+            warn!("the clock is behind times that are stored: what waits on them is counted from now");
+            loaded.ledger.reanchor(now);
+            self.commit(lease, loaded).await?;
+        }
+        Ok(())
+    }
+}

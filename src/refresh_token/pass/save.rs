@@ -1,0 +1,139 @@
+//! Steps 10 to 12: a grant becomes durable, or what went wrong is recorded; and every write of the ledger.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tracing::{error, warn};
+
+use super::{CONFLICTS, Loaded, Pass, Stop};
+use crate::ports::{VaultError, WriteError};
+use crate::refresh_token::lease::Lease;
+use crate::refresh_token::memory::Unsaved;
+use crate::refresh_token::{LookError, Outcome};
+use crate::token::ledger::FailureKind;
+use crate::token::reply::NotSent;
+use crate::token::rotation::Landed;
+use crate::token::{AttemptId, Credential, Pointer, VersionId};
+
+/// Between two tries to store a grant, doubled each time.
+const STORE_AGAIN_AFTER: Duration = Duration::from_secs(2);
+const STORE_AGAIN_MOST: Duration = Duration::from_secs(15);
+
+impl Pass<'_> {
+    /// Steps 10 and 11: the grant becomes a version, then the head. Tries until it is durable or the time is up.
+    pub(super) async fn save(&self, lease: &Lease, mut loaded: Loaded, mut unsaved: Unsaved) -> Result<Outcome, Stop> {
+        let this = self.this;
+        let version = if let Some(version) = &unsaved.version {
+            version.clone()
+        } else {
+            let version = self.store(lease, &unsaved.credential).await?;
+            unsaved.version = Some(version.clone());
+            this.memory.keep(unsaved.clone(), this.ledger.now(), this.clock.monotonic());
+            version
+        };
+        let pointer = Pointer::to(version.clone(), &unsaved.credential);
+        let complete = unsaved.credential.access.is_some();
+        let landed = if complete {
+            loaded.ledger.grant_saved(&unsaved.credential.attempt, pointer, &unsaved.sent_from)
+        } else {
+            loaded.ledger.odd_grant_saved(pointer)
+        };
+        if landed == Landed::Head {
+            this.vault.writer().clone_into(&mut loaded.ledger.writer);
+            loaded.head = Some((version, Arc::clone(&unsaved.credential)));
+        }
+        match self.commit(lease, &mut loaded).await {
+            Ok(()) => {}
+            Err(Stop::Ended(Outcome::StoreFailed(problem))) => return Ok(Outcome::Unsaved(problem.to_string())),
+            Err(stop) => return Err(stop),
+        }
+        this.learn(loaded.ledger.clone(), loaded.head.clone(), false);
+        this.memory.saved();
+        Ok(match loaded.ledger.last_failure {
+            Some(failure) if !complete => Outcome::Failed(failure.what),
+            _ => Outcome::Refreshed,
+        })
+    }
+
+    /// Step 10: adds the version. After a write that was not confirmed it looks before it writes again; twice the same grant does no harm.
+    pub(super) async fn store(&self, lease: &Lease, credential: &Credential) -> Result<VersionId, Stop> {
+        let vault = &self.this.vault;
+        let mut pause = STORE_AGAIN_AFTER;
+        loop {
+            if lease.lost() {
+                return Err(Stop::LockLost);
+            }
+            let problem = match vault.put(credential).await {
+                Ok(version) => return Ok(version),
+                Err(problem) => problem,
+            };
+            if problem == VaultError::Unclear
+                && let Ok(entries) = vault.list().await
+                && let Some(found) = entries.into_iter().find(|entry| entry.attempt.as_ref() == Some(&credential.attempt))
+            {
+                return Ok(found.version);
+            }
+            error!("A NEW PAIR OF TOKENS IS NOT STORED YET, it is kept in memory and tried again: {problem}");
+            if self.time_left() < pause {
+                return Err(Stop::Ended(Outcome::Unsaved(problem.to_string())));
+            }
+            self.this.clock.sleep(pause).await;
+            pause = (pause * 2).min(STORE_AGAIN_MOST);
+        }
+    }
+
+    /// Step 12: what became of the attempt. If that cannot be written, the attempt stays open and its quarantine tells the others.
+    pub(super) async fn record(
+        &self,
+        lease: &Lease,
+        mut loaded: Loaded,
+        attempt: &AttemptId,
+        what: FailureKind,
+        retry_after: Option<SignedDuration>,
+    ) -> Result<Outcome, Stop> {
+        let now = self.this.ledger.now();
+        for _ in 0..CONFLICTS {
+            loaded.ledger.record(attempt, self.recorded(what, retry_after), now);
+            match self.commit(lease, &mut loaded).await {
+                Ok(()) => {
+                    // A candidate may have taken the head's place; it is read when it is needed.
+                    let same = loaded.ledger.head.as_ref().map(|head| &head.version) == loaded.head.as_ref().map(|(version, _)| version);
+                    if same {
+                        self.this.learn(loaded.ledger, loaded.head, false);
+                    } else {
+                        self.this.look_alone().await?;
+                    }
+                    break;
+                }
+                Err(Stop::Conflict) if !lease.lost() => loaded = self.load(lease).await?,
+                Err(_) => {
+                    warn!("what became of the request could not be recorded; it stays open");
+                    break;
+                }
+            }
+        }
+        Ok(Outcome::Failed(what))
+    }
+
+    /// Records a failure before any attempt was announced. If the ledger is not writable either, nothing is recorded and nothing is sent.
+    pub(super) async fn back_off_unannounced(&self, lease: &Lease, loaded: Loaded, cause: NotSent) -> Result<Outcome, Stop> {
+        self.record(lease, loaded, &AttemptId(String::new()), FailureKind::NotSent(cause), None).await
+    }
+
+    /// Writes the ledger over what was read. A reply that was lost is made up for by reading back.
+    pub(super) async fn commit(&self, lease: &Lease, loaded: &mut Loaded) -> Result<(), Stop> {
+        let store = &self.this.ledger;
+        loaded.ledger.generation += 1;
+        loaded.etag = match store.write(lease.owner(), &loaded.ledger, loaded.etag.as_ref()).await {
+            Ok(etag) => Some(etag),
+            Err(WriteError::Conflict) => return Err(if lease.renewed().await { Stop::Conflict } else { Stop::LockLost }),
+            Err(WriteError::NotWritable(why)) => return Err(LookError::Unavailable(why).into()),
+            Err(WriteError::Unclear) => match store.read().await.map_err(LookError::from)? {
+                Some(snapshot) if snapshot.ledger == loaded.ledger => Some(snapshot.etag),
+                _ => return Err(Stop::Conflict),
+            },
+        };
+        Ok(())
+    }
+}

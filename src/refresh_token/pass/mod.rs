@@ -13,7 +13,7 @@
 //! 11. move the head;
 //! 12. or record what went wrong.
 //!
-//! Step 3 is in [`load`], steps 10 to 12 are in [`save`].
+//! Step 3 is in `load.rs`, steps 10 to 12 are in `save.rs`.
 //!
 //! Whatever is killed wherever: what is stored at that moment is something that a fresh process goes on from.
 

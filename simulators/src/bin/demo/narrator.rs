@@ -96,8 +96,8 @@ impl Narrator {
 /// Events of three sources, each late by its own little way, are put in the order of their times.
 const SETTLE: Duration = Duration::from_millis(20);
 
-/// A line of the handler has been on its way through a pipe: it was printed about this much earlier than it was read.
-const READ_LATE: Duration = Duration::from_millis(2);
+/// Exact notes when a request arrives. What the handler printed before it sent the request has then still to come out of its pipe.
+const PIPE: Duration = Duration::from_micros(1500);
 
 struct Sources {
     host: broadcast::Receiver<Event>,
@@ -126,7 +126,7 @@ impl Sources {
             while let Ok(line) = self.own.try_recv() {
                 lines.push(line);
             }
-            lines.sort_by_key(|(at, line)| if matches!(line.who, Who::Handler) { *at - READ_LATE } else { *at });
+            lines.sort_by_key(|(at, line)| if matches!(line.who, Who::Exact) { *at + PIPE } else { *at });
             for (at, line) in &lines {
                 tell(*at, line);
             }

@@ -29,7 +29,7 @@ use clap::Parser;
 /// 60 s in place of 600, the timer ticks every 27 s in place of every 9 minutes. Since the program makes no more than 200 token requests in a
 /// UTC day, renewals end after some 100 minutes.
 #[derive(Debug, Parser)]
-#[command(name = "cargo demo", version)]
+#[command(name = "cargo-demo", bin_name = "cargo demo", version)]
 pub(crate) struct Arguments {
     /// End after the first token was handed out; fail if that takes longer than 60 s.
     #[arg(long)]

@@ -225,9 +225,10 @@ async fn live(
                 asked = false;
                 if ready && killed.is_none() {
                     let ready_after = spawned_at.elapsed();
-                    generation.phase.send_replace(Phase::Ready { pid, ready_after });
                     let port = generation.port;
+                    // First the event: whoever waits for the phase finds it told.
                     core.events.emit(EventKind::HandlerStarted { pid, port, ready_after });
+                    generation.phase.send_replace(Phase::Ready { pid, ready_after });
                 } else if killed.is_none() {
                     // "Initializing HttpWorker timed out.": counted like a crash.
                     killed = Some(AfterKill::Count);

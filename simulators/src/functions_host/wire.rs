@@ -179,6 +179,8 @@ async fn converse(stream: &mut TcpStream, request: &Request) -> Result<(Reply, b
     let mut sent = None;
     let received = loop {
         tokio::select! {
+            // In this order: a request that was sent whole is known as such when its reply is there, and its connection kept.
+            biased;
             result = &mut sending, if sent.is_none() => sent = Some(result),
             received = &mut receiving => break received,
         }

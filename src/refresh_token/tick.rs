@@ -54,6 +54,10 @@ impl Refresher {
             } else if let Err(problem) = looked {
                 last = Some(Outcome::StoreFailed(problem));
             }
+            // Its work is done: the next gate is the next tick's.
+            if last == Some(Outcome::Refreshed) {
+                return self.report(last);
+            }
             let Some(hold) = self.hold(elapsed(), pause) else { return self.report(last) };
             info!(seconds = hold.as_secs(), "holding until Exact Online may be asked");
             self.clock.sleep(hold).await;

@@ -29,7 +29,7 @@ use crate::token::failure::Outcome as Recorded;
 use crate::token::ledger::{ANSWER_WITHIN, FailureKind, SEND_WITHIN};
 use crate::token::reply::{NotSent, Unclear};
 use crate::token::rotation::{Landed, SentFrom};
-use crate::token::schedule::{Due, Mode, Policy, Wait, due};
+use crate::token::schedule::{Due, Mode, Policy, due};
 use crate::token::{AttemptId, Credential, Fingerprint, Ledger, Pointer, Reply, Secret, VersionId};
 
 /// How often a lock that another process holds is tried.
@@ -128,7 +128,7 @@ impl Pass<'_> {
                 // What the winner stored. While its request is on its way, only the lock tells whether it is still alive.
                 if let (Some(ledger), Some(head)) = (&view.ledger, &view.head)
                     && let Due::NotYet { until, why } = due(ledger, Some(head), view.now, &self.policy)
-                    && why != Wait::AttemptInFlight
+                    && ledger.in_quarantine(view.now).next().is_none()
                 {
                     return Err(Outcome::NotDue { until, why });
                 }

@@ -158,7 +158,6 @@ pub fn due(ledger: &Ledger, credential: Option<&Credential>, now: Timestamp, pol
 
     let holds = [
         Some((renewable_at(ledger, credential, now), if clock_is_behind(credential, now) { Wait::ClockBehind } else { Wait::TooYoung })),
-        ledger.in_quarantine(now).map(|attempt| attempt.quarantine_until).max().map(|until| (until, Wait::AttemptInFlight)),
         ledger.backoff.map(|backoff| (backoff.until, Wait::Backoff(backoff.cause))),
         retry.map(|at| (at, Wait::UnclearOutcome)),
         refused.filter(|_| ledger.dead.is_none()).map(|refused| (refused.last + REFUSED_AGAIN_AFTER, Wait::Refused(refused.refusal))),
@@ -166,6 +165,8 @@ pub fn due(ledger: &Ledger, credential: Option<&Credential>, now: Timestamp, pol
         (policy.mode == Mode::OnDemand && !unsettled).then(|| (credential.granted_at + KEEP_ALIVE_AFTER, Wait::NobodyAsks)),
         hourly_budget(ledger, now).map(|until| (until, Wait::HourlyBudget)),
         (ledger.requests_today(now) >= REQUESTS_A_DAY).then(|| (next_utc_day(now), Wait::DailyBudget)),
+        // Last, because of two that end together the last is named: while a reply may still come, that is what is waited for.
+        ledger.in_quarantine(now).map(|attempt| attempt.quarantine_until).max().map(|until| (until, Wait::AttemptInFlight)),
     ];
     if let Some((until, why)) = holds.into_iter().flatten().filter(|(until, _)| *until > now).max_by_key(|(until, _)| *until) {
         return Due::NotYet { until, why };

@@ -14,6 +14,7 @@ mod first_answer;
 mod garbage;
 mod kill;
 mod main_job;
+mod odd_replies;
 mod settings;
 mod shifted_clock;
 mod slow_exact;

@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report; the lint's own exception covers only #[test] functions")]
 
+mod canary;
 mod console;
 mod crowd;
 mod damaged_store;
@@ -13,6 +14,7 @@ mod endings;
 mod first_answer;
 mod garbage;
 mod kill;
+mod leaks;
 mod main_job;
 mod odd_replies;
 mod settings;

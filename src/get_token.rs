@@ -71,6 +71,8 @@ const MEMORY_ANSWERS: Duration = Duration::from_mins(1);
 const BAD_NEWS_KEEPS: Duration = Duration::from_secs(1);
 /// A caller whose token is at hand waits no longer than this for the look at the store.
 const LOOK: Duration = Duration::from_secs(2);
+/// A caller waits this long for a grant to be stored, and is then served from memory.
+const SAVING: Duration = Duration::from_secs(10);
 /// What a caller is told where nothing better is known.
 const RETRY_AFTER: i64 = 5;
 
@@ -135,18 +137,27 @@ impl Call<'_> {
         }
     }
 
-    /// A pass, for as long as this caller waits. It goes on when the caller has got its 503. A grant serves from the moment it is received: nobody
-    /// waits for it to be stored.
+    /// A pass, for as long as this caller waits. It goes on when the caller has got its 503.
+    ///
+    /// A grant serves from the moment it is received, but not before its saving has had a while: the host waits for calls that it has no answer to,
+    /// and then kills. A caller who had the token at once would take away what keeps this process alive until the grant is stored.
     async fn pass(&self) -> Result<Outcome, NoToken> {
         let clock = &self.this.clock;
         let granted = self.this.memory.granted();
         tokio::pin!(granted);
         granted.as_mut().enable();
+        let pass = self.this.pass(Mode::KeepWarm, clock.monotonic() + PASS);
+        tokio::pin!(pass);
         tokio::select! {
             biased;
-            outcome = self.this.pass(Mode::KeepWarm, clock.monotonic() + PASS) => Ok(outcome),
-            () = granted => Ok(Outcome::Refreshed),
-            () = clock.sleep(self.left()) => Err(unavailable("the refresh takes longer than max_wait allows; it goes on", RETRY_AFTER)),
+            outcome = &mut pass => return Ok(outcome),
+            () = granted => {}
+            () = clock.sleep(self.left()) => return Err(unavailable("the refresh takes longer than max_wait allows; it goes on", RETRY_AFTER)),
+        }
+        tokio::select! {
+            biased;
+            outcome = pass => Ok(outcome),
+            () = clock.sleep(self.left().min(SAVING)) => Ok(Outcome::Refreshed),
         }
     }
 

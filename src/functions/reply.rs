@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, PRAGMA, RETRY_AFTER};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, PRAGMA, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -182,6 +182,10 @@ impl IntoResponse for Reply {
         }
         if let Self::Refused(Refused::Method { allow }) = self {
             headers.push((ALLOW, HeaderValue::from_static(allow)));
+        }
+        // The rest of the body is not read, so the server closes: unsaid, the host's next invocation could meet that on the connection it kept.
+        if let Self::Refused(Refused::BodyTooLarge | Refused::BodyTooSlow) = self {
+            headers.push((CONNECTION, HeaderValue::from_static("close")));
         }
         let mut response = (self.status().0, body.to_string()).into_response();
         for (name, value) in headers {

@@ -97,6 +97,7 @@ struct Call<'a> {
 
 impl Call<'_> {
     async fn answer(&self) -> Result<HandedOut, NoToken> {
+        self.save_what_is_not_stored().await;
         let mut looked = self.look_if_older(MEMORY_ANSWERS).await;
         let mut tried = None;
         loop {
@@ -132,6 +133,20 @@ impl Call<'_> {
             Due::NotYet { .. } | Due::NeedsConsent(_) if unfinished && tried.is_none() => Next::Pass,
             Due::NotYet { until, why } => Next::Wait { until, why },
             Due::NeedsConsent(why) => Next::Refuse(needs_person(why)),
+        }
+    }
+
+    /// A grant that could not be stored is the first thing that any invocation saves: it is lost with this process, and no timer may come by here. The
+    /// caller waits for that no longer than for a look.
+    async fn save_what_is_not_stored(&self) {
+        if !self.this.view().unsaved {
+            return;
+        }
+        let clock = &self.this.clock;
+        tokio::select! {
+            biased;
+            _ = self.this.pass(Mode::KeepWarm, clock.monotonic() + PASS) => {}
+            () = clock.sleep(LOOK.min(self.left())) => {}
         }
     }
 

@@ -129,6 +129,8 @@ impl Call<'_> {
         // Only a pass, under the lock, can finish what an earlier process left behind.
         let unfinished = view.unsaved || view.ledger_lost || !ledger.open.is_empty() || ledger.is_ahead_of(view.head.as_deref(), view.now);
         match due(ledger, view.head.as_deref(), view.now, &policy) {
+            // A pass that the timer began on demand wants nothing where a caller does.
+            Due::Now(_) if matches!(tried, Some(Outcome::NotDue { why: Wait::NobodyAsks, .. })) => Next::Pass,
             Due::Now(_) => tried.map_or(Next::Pass, |outcome| Next::Refuse(failed(outcome, look))),
             Due::NotYet { .. } | Due::NeedsConsent(_) if unfinished && tried.is_none() => Next::Pass,
             Due::NotYet { until, why } => Next::Wait { until, why },

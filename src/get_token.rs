@@ -132,6 +132,8 @@ impl Call<'_> {
             // A pass that the timer began on demand wants nothing where a caller does.
             Due::Now(_) if matches!(tried, Some(Outcome::NotDue { why: Wait::NobodyAsks, .. })) => Next::Pass,
             Due::Now(_) => tried.map_or(Next::Pass, |outcome| Next::Refuse(failed(outcome, look))),
+            // Who does not wait is told at once what only a person can change, and need not be sent away to hear it.
+            Due::NeedsConsent(why) if self.left().is_zero() => Next::Refuse(needs_person(why)),
             Due::NotYet { .. } | Due::NeedsConsent(_) if unfinished && tried.is_none() => Next::Pass,
             Due::NotYet { until, why } => Next::Wait { until, why },
             Due::NeedsConsent(why) => Next::Refuse(needs_person(why)),

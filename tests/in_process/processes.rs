@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exact_token_broker::get_token::Ask;
+use exact_token_broker::refresh_token::Outcome;
+use exact_token_broker::token::schedule::{Mode, Wait};
 use jiff::SignedDuration;
 use simulators::exact_online::{Config, Fault, Grace, Loss};
 
@@ -48,6 +50,22 @@ fn i2_two_processes_make_one_request_and_neither_waits_longer_than_it_takes() {
         });
         assert_eq!(requests_since(&world, since).len(), 1, "a reply that takes {late} s");
     }
+}
+
+#[test]
+fn on_demand_a_caller_who_meets_the_timer_in_one_process_gets_a_token() {
+    let world = connected(Config::default());
+    let since = world.state().now;
+    world.state().mode = Mode::OnDemand;
+    undisturbed(&world, |refresher, doubles| async move {
+        tokio::time::sleep(seconds(700)).await;
+        doubles.world.state().store_takes = seconds(1);
+        let timers = refresher.pass(Mode::OnDemand, seconds(2_000));
+        let (outcome, token) = tokio::join!(timers, refresher.get_token(Ask::default()));
+        assert!(matches!(outcome, Outcome::NotDue { why: Wait::NobodyAsks, .. }), "{outcome:?}");
+        assert!(token.is_ok(), "{token:?}");
+    });
+    assert_eq!(requests_since(&world, since).len(), 1);
 }
 
 /// A process is frozen in the middle of its request while another is awake and asks every 10 s; then it wakes up and is invoked again.

@@ -99,6 +99,7 @@ struct Call<'a> {
 
 impl Call<'_> {
     async fn answer(&self) -> Result<HandedOut, NoToken> {
+        self.save_what_is_not_stored().await;
         let mut looked = self.look_if_older(MEMORY_ANSWERS).await;
         let mut tried = None;
         loop {
@@ -130,10 +131,28 @@ impl Call<'_> {
         // Only a pass, under the lock, can finish what an earlier process left behind.
         let unfinished = view.unsaved || view.ledger_lost || !ledger.open.is_empty() || ledger.is_ahead_of(view.head.as_deref(), view.now);
         match due(ledger, view.head.as_deref(), view.now, &policy) {
+            // A pass that the timer began on demand wants nothing where a caller does.
+            Due::Now(_) if matches!(tried, Some(Outcome::NotDue { why: Wait::NobodyAsks, .. })) => Next::Pass,
             Due::Now(_) => tried.map_or(Next::Pass, |outcome| Next::Refuse(failed(outcome, look))),
+            // Who does not wait is told at once what only a person can change, and need not be sent away to hear it.
+            Due::NeedsConsent(why) if self.left().is_zero() => Next::Refuse(needs_person(why)),
             Due::NotYet { .. } | Due::NeedsConsent(_) if unfinished && tried.is_none() => Next::Pass,
             Due::NotYet { until, why } => Next::Wait { until, why },
             Due::NeedsConsent(why) => Next::Refuse(needs_person(why)),
+        }
+    }
+
+    /// A grant that could not be stored is the first thing that any invocation saves: it is lost with this process, and no timer may come by here. The
+    /// caller waits for that no longer than for a look.
+    async fn save_what_is_not_stored(&self) {
+        if !self.this.view().unsaved {
+            return;
+        }
+        let clock = &self.this.clock;
+        tokio::select! {
+            biased;
+            _ = self.this.pass(Mode::KeepWarm, clock.monotonic() + PASS) => {}
+            () = clock.sleep(LOOK.min(self.left())) => {}
         }
     }
 

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::token::rotation::SentFrom;
+use crate::token::schedule::clock_is_behind;
 use crate::token::{Credential, Ledger, VersionId};
 
 /// Shared by all callers of a process.
@@ -38,10 +39,22 @@ struct Head {
 struct Seen {
     wall: Timestamp,
     monotonic: Duration,
+    /// The wall clock was, or had been found to be, behind the time of the grant. Then the access token may end long before it says, and the wall
+    /// clock's reaching that time makes it no younger.
+    dated_ahead: bool,
 }
 
 impl Seen {
-    fn now(self, wall: Timestamp, monotonic: Duration) -> Timestamp {
+    fn for_the_first_time(credential: &Credential, ledger: &Ledger, wall: Timestamp, monotonic: Duration) -> Self {
+        let found = ledger.clock_behind_since.is_some_and(|noticed| noticed < credential.granted_at);
+        Self { wall, monotonic, dated_ahead: found || clock_is_behind(credential, wall) }
+    }
+
+    /// The time by which the credential's life is judged. What was dated ahead is taken to be at its end.
+    fn now(self, credential: &Credential, wall: Timestamp, monotonic: Duration) -> Timestamp {
+        if let (true, Some(access)) = (self.dated_ahead, &credential.access) {
+            return wall.max(access.expires_at);
+        }
         let passed = SignedDuration::try_from(monotonic.saturating_sub(self.monotonic)).unwrap_or(SignedDuration::MAX);
         wall.max(self.wall.saturating_add(passed).unwrap_or(Timestamp::MAX))
     }
@@ -67,7 +80,8 @@ pub struct View {
     pub head: Option<Arc<Credential>>,
     /// The credential to serve from: the grant that is not stored yet, else the head.
     pub servable: Option<Arc<Credential>>,
-    /// The time by which the servable credential's life is judged: never earlier than the time that certainly passed since it was first seen.
+    /// The time by which the servable credential's life is judged: never earlier than the time that certainly passed since it was first seen, and
+    /// its end where the clock that dated it ran ahead.
     pub served_at: Timestamp,
     /// Storage time.
     pub now: Timestamp,
@@ -93,7 +107,7 @@ impl Memory {
             ledger: known.ledger.clone(),
             head: head.map(|head| Arc::clone(&head.credential)),
             servable: servable.cloned(),
-            served_at: seen.map_or(wall, |seen| seen.now(wall, monotonic)),
+            served_at: servable.zip(seen).map_or(wall, |(credential, seen)| seen.now(credential, wall, monotonic)),
             now: wall,
             age: known.looked_at.map(|at| monotonic.saturating_sub(at)),
             ledger_lost: known.ledger_lost,
@@ -107,7 +121,8 @@ impl Memory {
         known.head = head.map(|(version, credential)| {
             let before = known.head.as_ref().filter(|head| head.version == version).map(|head| head.seen);
             let granted_here = known.unsaved.as_ref().filter(|(unsaved, _)| unsaved.version.as_ref() == Some(&version)).map(|(_, seen)| *seen);
-            Head { version, credential, seen: before.or(granted_here).unwrap_or(Seen { wall, monotonic }) }
+            let seen = before.or(granted_here).unwrap_or_else(|| Seen::for_the_first_time(&credential, &ledger, wall, monotonic));
+            Head { version, credential, seen }
         });
         known.ledger = Some(Arc::new(ledger));
         known.ledger_lost = ledger_lost;
@@ -117,7 +132,7 @@ impl Memory {
     /// A grant was received: from here on it is served, and no other request is made before it is stored.
     pub fn keep(&self, unsaved: Unsaved, wall: Timestamp, monotonic: Duration) {
         let mut known = self.lock();
-        let seen = known.unsaved.as_ref().map_or(Seen { wall, monotonic }, |(_, seen)| *seen);
+        let seen = known.unsaved.as_ref().map_or(Seen { wall, monotonic, dated_ahead: false }, |(_, seen)| *seen);
         let servable = unsaved.credential.access.is_some();
         known.unsaved = Some((unsaved, seen));
         drop(known);

@@ -1,8 +1,8 @@
 //! What the timer does every 9 minutes.
 //!
 //! Exact grants a new pair from 570 s after the last, so a tick every 540 s alone would find the token too young or dead. A tick therefore holds
-//! for a while if the gate opens soon. Computed over 30 days of `0 */9 * * * *`: no hold keeps a token with a minute of life at hand 58 % of the
-//! time, a hold of up to 160 s 96 %; more brings nothing before 390 s.
+//! for a while if the gate opens soon. Computed over 30 days of `0 */9 * * * *`: no hold keeps a living token at hand 58 % of the time, a hold of
+//! up to 160 s 96 %; more brings nothing before 390 s. (One with a minute to live cannot be at hand for more than 540 s of each 570.)
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -19,3 +19,6 @@ pub use credential::{AccessToken, AttemptId, ChainIdentity, Credential, Fingerpr
 pub use ledger::{Ledger, OpenAttempt, Pointer};
 pub use reply::{Grant, Reply};
 pub use secret::Secret;
+
+#[cfg(test)]
+mod tests;

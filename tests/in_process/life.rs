@@ -22,7 +22,7 @@ use reqwest::StatusCode;
 use simulators::exact_online::{Delivery, TokenRequest};
 use tokio::sync::Notify;
 
-use super::world::{BASE_URL, State, World, lock_id};
+use super::world::{BASE_URL, State, VaultIs, World, lock_id};
 
 /// Which call of a process fails, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub(crate) struct Plan {
     steps: AtomicUsize,
     dead: AtomicBool,
     died: Notify,
+    frozen: AtomicBool,
+    thawed: Notify,
     calls: Mutex<Vec<&'static str>>,
 }
 
@@ -74,6 +76,17 @@ impl Plan {
         self.dead.load(Ordering::SeqCst)
     }
 
+    /// Stops the process at its next step: SIGSTOP, a paused virtual machine.
+    pub(crate) fn freeze(&self) {
+        self.frozen.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets it go on as if nothing had been.
+    pub(crate) fn thaw(&self) {
+        self.frozen.store(false, Ordering::SeqCst);
+        self.thawed.notify_waiters();
+    }
+
     /// The operations that were called, in order.
     pub(crate) fn calls(&self) -> Vec<&'static str> {
         self.calls.lock().unwrap().clone()
@@ -81,6 +94,9 @@ impl Plan {
 
     async fn step(&self) {
         tokio::task::yield_now().await;
+        while self.frozen.load(Ordering::SeqCst) {
+            self.thawed.notified().await;
+        }
         if self.died() {
             return pending().await;
         }
@@ -108,13 +124,7 @@ where
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let doubles = Arc::new(Doubles { world: world.clone(), plan: Arc::clone(plan), begun: tokio::time::Instant::now(), from: world.state().now });
-        let refresher = Arc::new(Refresher::new(
-            Arc::clone(&doubles) as Arc<dyn TokenEndpoint>,
-            Arc::clone(&doubles) as Arc<dyn Vault>,
-            Arc::clone(&doubles) as Arc<dyn LedgerStore>,
-            Arc::clone(&doubles) as Arc<dyn Clock>,
-            world.policy(),
-        ));
+        let refresher = doubles.refresher();
         let result = tokio::select! {
             biased;
             () = plan.died.notified() => None,
@@ -142,6 +152,22 @@ enum Got<T> {
 }
 
 impl Doubles {
+    fn refresher(self: &Arc<Self>) -> Arc<Refresher> {
+        Arc::new(Refresher::new(
+            Arc::clone(self) as Arc<dyn TokenEndpoint>,
+            Arc::clone(self) as Arc<dyn Vault>,
+            Arc::clone(self) as Arc<dyn LedgerStore>,
+            Arc::clone(self) as Arc<dyn Clock>,
+            self.world.policy(),
+        ))
+    }
+
+    /// Another process of the same installation, which lives at the same time.
+    pub(crate) fn beside(&self, plan: &Arc<Plan>) -> Arc<Refresher> {
+        let doubles = Self { world: self.world.clone(), plan: Arc::clone(plan), begun: self.begun, from: self.from };
+        Arc::new(doubles).refresher()
+    }
+
     /// Time as it really is, whatever the clocks say.
     pub(crate) fn true_now(&self) -> Timestamp {
         self.from + SignedDuration::try_from(self.begun.elapsed()).unwrap()
@@ -149,6 +175,10 @@ impl Doubles {
 
     async fn call<T: Send + 'static>(&self, op: &'static str, effect: impl FnOnce(&mut State, Timestamp) -> T + Send + 'static) -> Got<T> {
         self.plan.step().await;
+        let takes = if op == "exact.refresh" { Duration::ZERO } else { self.world.state().store_takes };
+        if takes > Duration::ZERO {
+            tokio::time::sleep(takes).await;
+        }
         let how = self.plan.fault_of(op);
         match how {
             Some(How::Before) => {
@@ -213,11 +243,11 @@ impl TokenEndpoint for Doubles {
         let cut = match reply.delivery {
             Delivery::Whole => None,
             Delivery::After(delay) if delay < Duration::from_secs(100) => {
-                tokio::time::sleep(delay).await;
+                self.sleep(delay).await;
                 None
             }
             Delivery::After(_) | Delivery::Never => {
-                tokio::time::sleep(Duration::from_secs(100)).await;
+                self.sleep(Duration::from_secs(100)).await;
                 return Reply::Unclear(Unclear::TimedOut);
             }
             Delivery::Cut => Some(Unclear::ConnectionLost),
@@ -234,7 +264,7 @@ impl Vault for Doubles {
     async fn put(&self, credential: &Credential) -> Result<VersionId, VaultError> {
         let credential = credential.clone();
         let put = self.call("vault.put", move |state, now| {
-            if !state.vault_writable || !state.vault_up {
+            if state.vault != VaultIs::Well {
                 return Err(VaultError::NotWritable("made up".to_owned()));
             }
             let version = VersionId(format!("version-{}", state.versions.len() + 1));
@@ -251,9 +281,6 @@ impl Vault for Doubles {
     async fn get(&self, version: &VersionId) -> Result<Credential, VaultError> {
         let version = version.clone();
         let get = self.call("vault.get", move |state, _| {
-            if !state.vault_up {
-                return Err(VaultError::Unavailable("made up".to_owned()));
-            }
             let found = state.versions.get(&version).map(|(_, credential)| credential.clone());
             found.ok_or_else(|| VaultError::NotFound(version.clone()))
         });
@@ -265,9 +292,6 @@ impl Vault for Doubles {
 
     async fn list(&self) -> Result<Vec<VersionEntry>, VaultError> {
         let list = self.call("vault.list", |state, _| {
-            if !state.vault_up {
-                return Err(VaultError::Unavailable("made up".to_owned()));
-            }
             let entry = |(version, (created, credential)): (&VersionId, &(Timestamp, Credential))| VersionEntry {
                 version: version.clone(),
                 created: *created,
@@ -284,7 +308,7 @@ impl Vault for Doubles {
     async fn prove_writable(&self, version: &VersionId) -> Result<(), VaultError> {
         let version = version.clone();
         let prove = self.call("vault.prove", move |state, _| {
-            if !state.vault_writable || !state.vault_up {
+            if state.vault == VaultIs::ReadOnly {
                 return Err(VaultError::NotWritable("made up".to_owned()));
             }
             if state.versions.contains_key(&version) { Ok(()) } else { Err(VaultError::NotFound(version.clone())) }

@@ -2,7 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report; the lint's own exception covers only #[test] functions")]
 
+mod callers;
+mod clocks;
 mod crash_matrix;
+mod day;
 mod life;
+mod processes;
+mod replies;
+mod stores;
 mod timelines;
 mod world;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use exact_token_broker::token::schedule::{Mode, Policy};
 use exact_token_broker::token::{ChainIdentity, Credential, Fingerprint, Ledger, LockId, VersionId};
@@ -23,9 +24,20 @@ pub(crate) struct State {
     pub(crate) now: Timestamp,
     /// The wall clock is this much off, for the processes that live from here on.
     pub(crate) skew: SignedDuration,
-    pub(crate) vault_writable: bool,
-    pub(crate) vault_up: bool,
+    pub(crate) vault: VaultIs,
     pub(crate) ledger_up: bool,
+    /// How long each call of vault and ledger takes.
+    pub(crate) store_takes: Duration,
+    pub(crate) mode: Mode,
+}
+
+/// What the vault does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum VaultIs {
+    Well,
+    ReadOnly,
+    /// It proves writable and then takes no version.
+    Full,
 }
 
 impl World {
@@ -38,9 +50,10 @@ impl World {
             lock: None,
             now: Timestamp::from_second(START).unwrap(),
             skew: SignedDuration::ZERO,
-            vault_writable: true,
-            vault_up: true,
+            vault: VaultIs::Well,
             ledger_up: true,
+            store_takes: Duration::ZERO,
+            mode: Mode::KeepWarm,
         })))
     }
 
@@ -50,7 +63,7 @@ impl World {
 
     pub(crate) fn policy(&self) -> Policy {
         let state = self.state();
-        Policy { mode: Mode::KeepWarm, chain: chain(state.exact.config()), settings: Fingerprint([1; 16]), lock_id: lock_id() }
+        Policy { mode: state.mode, chain: chain(state.exact.config()), settings: Fingerprint([1; 16]), lock_id: lock_id() }
     }
 }
 

@@ -1,0 +1,9 @@
+//! The core, tried with made-up ledgers, credentials and times, and read as timelines.
+
+mod answers;
+mod arbitrary;
+mod dueness;
+mod misfortunes;
+mod pointers;
+mod sequences;
+mod timeline;

@@ -1,0 +1,183 @@
+//! A store that fails: nothing is spent that could not be replaced, and nothing that was granted is lost.
+
+use std::time::Duration;
+
+use exact_token_broker::get_token::{Ask, NoToken};
+use jiff::SignedDuration;
+use simulators::exact_online::Config;
+
+use super::day::{HOUR, at_once, calls, connected, requests_since, ticks, undisturbed};
+use super::world::{VaultIs, World};
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn newest_is_stored(world: &World) -> bool {
+    let state = world.state();
+    let newest = state.exact.newest_refresh_token();
+    state.versions.values().any(|(_, credential)| Some(credential.refresh_token.reveal()) == newest)
+}
+
+#[test]
+fn with_a_vault_that_takes_no_writes_nothing_is_spent() {
+    let world = connected(Config::default());
+    let since = world.state().now;
+    world.state().vault = VaultIs::ReadOnly;
+    let seen = undisturbed(&world, |refresher, doubles| async move {
+        let (all, seen) = tokio::join!(ticks(&refresher, &doubles, HOUR), calls(&refresher, &doubles, 30, HOUR));
+        assert!(all[2].failed && all[2].line.contains("the token store is not writable"), "{}", all[2].line);
+        assert!(requests_since(&doubles.world, since).is_empty(), "a token that could not be replaced is not spent");
+        assert!(matches!(&seen.told, Some(NoToken::Unavailable { why, .. }) if why.contains("not writable")), "{seen:?}");
+        doubles.world.state().vault = VaultIs::Well;
+        let (_, seen) = tokio::join!(ticks(&refresher, &doubles, HOUR), calls(&refresher, &doubles, 30, HOUR));
+        seen
+    });
+    assert!(seen.longest_gap <= 330, "it goes on when the vault does: {seen:?}");
+    assert_eq!(seen.told, None);
+}
+
+#[test]
+fn i1_a_grant_that_the_vault_does_not_take_for_5_minutes_is_served_and_stored_in_the_end() {
+    let world = connected(Config::default());
+    let since = world.state().now;
+    let versions = world.state().versions.len();
+    undisturbed(&world, |refresher, doubles| async move {
+        tokio::time::sleep(seconds(610)).await;
+        doubles.world.state().vault = VaultIs::Full;
+        let other = std::sync::Arc::clone(&refresher);
+        let tick = tokio::spawn(async move { other.tick().await });
+        tokio::time::sleep(seconds(5)).await;
+        for _ in 0..29 {
+            let token = refresher.get_token(Ask::default()).await.unwrap();
+            assert!(doubles.world.state().exact.is_alive(token.access_token.reveal(), doubles.true_now()), "I7");
+            assert!(token.warnings.iter().any(|warning| warning.contains("not stored yet")), "{:?}", token.warnings);
+            tokio::time::sleep(seconds(10)).await;
+        }
+        doubles.world.state().vault = VaultIs::Well;
+        assert!(!tick.await.unwrap().failed);
+    });
+    assert!(newest_is_stored(&world));
+    assert_eq!(world.state().versions.len(), versions + 1, "exactly one version more");
+    assert_eq!(requests_since(&world, since).len(), 1, "and no second request");
+}
+
+#[test]
+fn i1_a_grant_that_outlives_its_pass_unsaved_is_saved_by_the_next_tick() {
+    let world = connected(Config::default());
+    let since = world.state().now;
+    let versions = world.state().versions.len();
+    undisturbed(&world, |refresher, doubles| async move {
+        tokio::time::sleep(seconds(610)).await;
+        doubles.world.state().vault = VaultIs::Full;
+        let tick = refresher.tick().await;
+        assert!(tick.failed && tick.line.contains("kept in memory"), "{}", tick.line);
+        tokio::time::sleep(seconds(300)).await;
+        assert!(requests_since(&doubles.world, since).len() == 1, "nothing is sent before it is stored");
+        doubles.world.state().vault = VaultIs::Well;
+        refresher.tick().await;
+    });
+    assert!(newest_is_stored(&world));
+    let granted = requests_since(&world, since).iter().filter(|logged| logged.granted).count();
+    assert_eq!(world.state().versions.len(), versions + granted, "one version for each grant");
+}
+
+#[test]
+fn i1_a_grant_that_outlives_its_pass_unsaved_is_saved_by_the_next_call_although_it_can_be_served() {
+    let world = connected(Config::default());
+    let since = world.state().now;
+    undisturbed(&world, |refresher, doubles| async move {
+        tokio::time::sleep(seconds(610)).await;
+        doubles.world.state().vault = VaultIs::Full;
+        refresher.tick().await;
+        assert!(!newest_is_stored(&doubles.world));
+        assert!(refresher.get_token(at_once()).await.is_ok(), "served from memory");
+        doubles.world.state().vault = VaultIs::Well;
+        tokio::time::sleep(seconds(60)).await;
+        let token = refresher.get_token(Ask::default()).await.unwrap();
+        assert!(newest_is_stored(&doubles.world), "the first thing that the next invocation does");
+        assert_eq!(token.warnings, Vec::<String>::new(), "and then there is nothing to warn of");
+    });
+    assert_eq!(requests_since(&world, since).len(), 1);
+}
+
+#[test]
+fn with_a_ledger_that_cannot_be_read_memory_serves_and_nothing_is_sent() {
+    let world = connected(Config::default());
+    let since = world.state().now;
+    undisturbed(&world, |refresher, doubles| async move {
+        refresher.get_token(Ask::default()).await.unwrap();
+        doubles.world.state().ledger_up = false;
+        tokio::time::sleep(seconds(300)).await;
+        let token = refresher.get_token(Ask::default()).await.unwrap();
+        assert!(token.warnings.iter().any(|warning| warning.starts_with("the token comes from memory")), "{:?}", token.warnings);
+        tokio::time::sleep(seconds(400)).await;
+        assert!(matches!(refresher.get_token(Ask::default()).await, Err(NoToken::Unavailable { .. })));
+        assert!(refresher.tick().await.failed);
+        assert!(requests_since(&doubles.world, since).is_empty());
+        doubles.world.state().ledger_up = true;
+        let token = refresher.get_token(Ask::default()).await.unwrap();
+        assert_eq!(token.warnings, Vec::<String>::new());
+    });
+}
+
+#[test]
+fn with_a_ledger_that_cannot_be_read_a_new_process_serves_the_latest_version() {
+    let world = connected(Config::default());
+    let since = world.state().now;
+    world.state().ledger_up = false;
+    undisturbed(&world, |refresher, doubles| async move {
+        let token = refresher.get_token(Ask::default()).await.unwrap();
+        assert!(doubles.world.state().exact.is_alive(token.access_token.reveal(), doubles.true_now()));
+        assert!(!token.warnings.is_empty());
+        ticks(&refresher, &doubles, 2 * HOUR).await;
+        assert!(matches!(refresher.get_token(at_once()).await, Err(NoToken::Unavailable { .. })));
+    });
+    assert!(requests_since(&world, since).is_empty(), "nothing is sent");
+}
+
+#[test]
+fn a_ledger_that_is_gone_is_rebuilt_and_nothing_is_sent_for_140_s() {
+    let world = connected(Config::default());
+    world.state().now += SignedDuration::from_secs(700);
+    world.state().ledger = None;
+    let since = world.state().now;
+    undisturbed(&world, |refresher, doubles| async move {
+        let tick = refresher.tick().await;
+        assert!(!tick.failed, "{}", tick.line);
+        assert!(refresher.get_token(Ask::default()).await.is_ok());
+        let first = requests_since(&doubles.world, since)[0].at.duration_since(since).as_secs();
+        assert!((140..150).contains(&first), "the first request came after {first} s");
+    });
+    let (ledger, _) = world.state().ledger.clone().unwrap();
+    assert_eq!(ledger.epoch, 2);
+}
+
+#[test]
+fn a_ledger_that_is_gone_takes_no_living_token_away_and_is_said() {
+    let world = connected(Config::default());
+    world.state().ledger = None;
+    undisturbed(&world, |refresher, doubles| async move {
+        let token = refresher.get_token(at_once()).await.unwrap();
+        assert!(doubles.world.state().exact.is_alive(token.access_token.reveal(), doubles.true_now()), "I8");
+        refresher.tick().await;
+        let (ledger, _) = doubles.world.state().ledger.clone().expect("a tick rebuilds it");
+        assert!(ledger.rebuilt_at.is_some(), "until the next grant it says so");
+    });
+}
+
+#[test]
+fn i6_no_version_ever_goes() {
+    let world = connected(Config::default());
+    undisturbed(&world, |refresher, doubles| async move {
+        let mut before = doubles.world.state().versions.len();
+        for _ in 0..12 {
+            ticks(&refresher, &doubles, HOUR).await;
+            let after = doubles.world.state().versions.len();
+            assert!(after > before);
+            before = after;
+        }
+    });
+    let state = world.state();
+    assert_eq!(state.versions.len(), state.exact.log().len() + 1, "one for the import and one for each grant");
+}

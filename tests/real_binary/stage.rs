@@ -156,6 +156,12 @@ impl Stage {
     }
 }
 
+impl Drop for Stage {
+    fn drop(&mut self) {
+        shifted_clock::sweep();
+    }
+}
+
 /// A process that has ended.
 #[derive(Debug)]
 pub(crate) struct Ran {

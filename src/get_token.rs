@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::refresh_token::memory::View;
 use crate::refresh_token::{LookError, Outcome, PASS, Refresher};
 use crate::token::Secret;
+use crate::token::ledger::FailureKind;
 use crate::token::schedule::{Answer, Due, Mode, Policy, Wait, Why, answer, due};
 
 /// What a caller asks for.
@@ -137,6 +138,8 @@ impl Call<'_> {
             // Who does not wait is told at once what only a person can change, and need not be sent away to hear it.
             Due::NeedsConsent(why) if self.left().is_zero() => Next::Refuse(needs_person(why)),
             Due::NotYet { .. } | Due::NeedsConsent(_) if unfinished && tried.is_none() => Next::Pass,
+            // Waiting changes nothing here; a changed setting restarts the process.
+            Due::NotYet { why: Wait::Misconfigured(what), .. } => Next::Refuse(NoToken::ServerError(what.to_string())),
             Due::NotYet { until, why } => Next::Wait { until, why },
             Due::NeedsConsent(why) => Next::Refuse(needs_person(why)),
         }
@@ -249,6 +252,7 @@ impl Call<'_> {
 fn failed(outcome: Outcome, look: Option<&LookError>) -> NoToken {
     match outcome {
         Outcome::StoreFailed(problem) => store_problem(Some(&problem)),
+        Outcome::Failed(FailureKind::Misconfigured(what)) => NoToken::ServerError(what.to_string()),
         Outcome::Failed(what) => unavailable(&what.to_string(), RETRY_AFTER),
         Outcome::Unsaved(why) => unavailable(&why, RETRY_AFTER),
         Outcome::NeedsConsent(why) => needs_person(why),

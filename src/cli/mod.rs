@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::app::Broker;
 use crate::config;
@@ -64,11 +64,15 @@ const USAGE: u8 = 64;
 pub fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // clap never quotes more than the argument itself, and no secret is an argument.
-            let wanted = !error.use_stderr();
+        Err(error) if !error.use_stderr() => {
             drop(error.print());
-            return if wanted { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            // clap would repeat the argument, and it could be a token that was meant for standard input.
+            let usage = Arguments::command().render_usage();
+            say(&mut io::stderr(), &format!("error: {} (it is not repeated here: it could be a secret)\n\n{usage}\n\nTry --help.", error.kind()));
+            return ExitCode::from(USAGE);
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {

@@ -248,7 +248,7 @@ fn an_app_that_is_not_accepted_is_said_to_be_so() {
         tokio::time::sleep(seconds(610)).await;
         for _ in 0..50 {
             match refresher.get_token(Ask::default()).await {
-                Err(NoToken::Unavailable { why, .. }) => assert!(why.contains("EXACT_CLIENT_ID"), "{why}"),
+                Err(NoToken::ServerError(what)) => assert!(what.contains("EXACT_CLIENT_ID"), "{what}"),
                 other => panic!("{other:?}"),
             }
             tokio::time::sleep(seconds(60)).await;

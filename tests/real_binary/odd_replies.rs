@@ -44,7 +44,8 @@ async fn answered(name: &str, fault: Fault, reply: Reply) {
     stage.exact.script(fault);
     let host = stage.host().await;
     let answer = get_token(&host, "?max_wait=5").await;
-    let description = answer.error(503, "temporarily_unavailable");
+    let (code, error) = if expected_class(name) == "misconfigured" { (500, "server_error") } else { (503, "temporarily_unavailable") };
+    let description = answer.error(code, error);
     let status = stage.status().await;
     let shown = stage.run(&["status"]).await;
     stage.assert_requests(1);

@@ -54,9 +54,16 @@ impl Broker {
         self.refresher.import(refresh_token, replace).await
     }
 
+    /// Where the tokens are kept.
+    #[must_use]
+    pub fn file(&self) -> &std::path::Path {
+        self.store.path()
+    }
+
     /// What is known of the chain.
     pub async fn status(&self) -> Status {
         let mut status = Status::of(&self.refresher).await;
+        status.store = self.file().display().to_string();
         status.lock_holder = self.store.holder().await.ok().flatten().map(|local::Holder { pid, since }| crate::status::LockHolder { pid, since });
         status
     }

@@ -44,6 +44,8 @@ pub enum ImportError {
 impl Refresher {
     /// Takes over a refresh token that a person has from elsewhere. It is not spent here; its age is unknown, so the next tick is due.
     pub async fn import(self: &Arc<Self>, refresh_token: Secret, replace: bool) -> Result<Imported, ImportError> {
+        // Editors and shells of Windows put a byte order mark before a text.
+        let refresh_token = Secret::new(refresh_token.reveal().trim_start_matches('\u{feff}').trim());
         plausible(refresh_token.reveal())?;
         let lease = Lease::take(&self.ledger, &self.clock).await.map_err(|error| match error {
             LockError::Held => ImportError::Locked,
@@ -102,8 +104,8 @@ fn plausible(token: &str) -> Result<(), ImportError> {
         "nothing was given on standard input"
     } else if token.starts_with('{') {
         "it looks like the whole JSON reply; give the value of \"refresh_token\" alone"
-    } else if token.starts_with('"') || token.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        "it contains quotes or white space"
+    } else if token.starts_with('"') || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        "it contains quotes, white space or characters that no token has"
     } else if token.contains('%') {
         "it is percent-encoded; give it decoded (%21 is !)"
     } else if !TOKEN_LENGTHS.contains(&token.len()) {
@@ -112,4 +114,31 @@ fn plausible(token: &str) -> Result<(), ImportError> {
         return Ok(());
     };
     Err(ImportError::NotAToken(problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_paste_by_mistake_is_told_apart() {
+        let long = "x".repeat(5000);
+        for (pasted, expected) in [
+            ("", "nothing was given"),
+            ("{\"refresh_token\":\"made-up-refresh-token\"}", "whole JSON reply"),
+            ("\"made-up-refresh-token-1\"", "quotes"),
+            ("made-up-refresh token-1", "white space"),
+            ("made-up-refresh-token-1\r\nsecond-line", "white space"),
+            ("made-up-refresh-t\u{200b}oken-1", "no token has"),
+            ("made-up-refresh-tokén-1", "no token has"),
+            ("stampNL001.AbCd%21made-up-token", "percent-encoded"),
+            ("made-up", "length"),
+            (&long, "length"),
+        ] {
+            let error = plausible(pasted).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+            assert!(pasted.is_empty() || !error.to_string().contains(pasted));
+        }
+        assert_eq!(plausible("stampNL001.AbCd!IAAAA-made_up"), Ok(()));
+    }
 }

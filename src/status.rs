@@ -39,6 +39,8 @@ pub struct Status {
     pub summary: String,
     /// Whether a caller of `GetToken` who asks for nothing special would be served from what is stored.
     pub servable: bool,
+    /// Where the tokens are kept.
+    pub store: String,
     /// The app and the site that the tokens are for.
     pub base_url: Option<String>,
     /// Whole seconds of life of the access token; 0 if it is dead.
@@ -49,12 +51,12 @@ pub struct Status {
     /// When Exact may be asked for the next.
     #[serde(serialize_with = "to_the_second")]
     pub renewable_at: Option<Timestamp>,
-    /// When the refresh token dies if it is not used: 30 days after its issue.
+    /// When the refresh token dies if it is not used: 30 days after its issue. None for one that was imported and not used yet.
     #[serde(serialize_with = "to_the_second")]
     pub refresh_token_expires_at: Option<Timestamp>,
     /// Whole days until then.
     pub refresh_token_days_left: Option<i64>,
-    /// When the stored pair was granted (or imported).
+    /// When the stored pair was granted.
     #[serde(serialize_with = "to_the_second")]
     pub last_grant_at: Option<Timestamp>,
     /// What happens next, and when.
@@ -110,15 +112,16 @@ impl Status {
         let next = due(ledger, view.head.as_deref(), view.now, &refresher.policy);
         let answer = answer(view.servable.as_deref(), view.served_at, crate::get_token::Ask::DEFAULT_MIN_VALIDITY);
         status.servable = matches!(answer, Answer::Token { .. });
-        status.next = said(&next);
+        status.next = said(&next, crate::token::schedule::next_probe(ledger, view.now));
         if let Some(credential) = view.servable.as_deref() {
             status.base_url = Some(credential.chain.base_url.clone());
-            status.last_grant_at = Some(credential.granted_at);
             status.renewable_at = Some(crate::token::schedule::renewable_at(ledger, credential, view.now));
-            status.refresh_token_expires_at = Some(credential.refresh_token_expires_at());
-            let days = credential.refresh_token_expires_at().duration_since(view.now).max(SignedDuration::ZERO).as_hours() / 24;
-            status.refresh_token_days_left = Some(days);
+            // The age of an imported token is not known until it has brought a pair.
             if let Some(access) = &credential.access {
+                status.last_grant_at = Some(credential.granted_at);
+                status.refresh_token_expires_at = Some(credential.refresh_token_expires_at());
+                let days = credential.refresh_token_expires_at().duration_since(view.now).max(SignedDuration::ZERO).as_hours() / 24;
+                status.refresh_token_days_left = Some(days);
                 status.access_token_expires_at = Some(access.expires_at);
                 status.access_token_seconds_left = access.expires_at.duration_since(view.served_at).as_secs().max(0);
             }
@@ -156,6 +159,7 @@ impl Status {
             state: State::Degraded,
             summary: "the token store has not been read yet".to_owned(),
             servable: false,
+            store: String::new(),
             base_url: None,
             access_token_seconds_left: 0,
             access_token_expires_at: None,
@@ -179,11 +183,14 @@ impl Status {
     }
 }
 
-fn said(next: &Due) -> String {
+fn said(next: &Due, probe: Option<Timestamp>) -> String {
     match next {
         Due::Now(reason) => format!("a refresh at the next tick or call: {reason}"),
         Due::NotYet { until, why } => format!("no refresh before {}: {why}", second(*until)),
-        Due::NeedsConsent(_) => "nothing, until a person connects Exact Online".to_owned(),
+        Due::NeedsConsent(why) => match (why, probe) {
+            (Why::Refused(_), Some(at)) => format!("the refused token is tried once more from {} on, in case it was a mistake", second(at)),
+            _ => "nothing, until a person connects Exact Online".to_owned(),
+        },
     }
 }
 
@@ -200,9 +207,15 @@ impl fmt::Display for Status {
         };
         writeln!(f, "state           {state}: {}", self.summary)?;
         writeln!(f, "site            {}", self.base_url.as_deref().unwrap_or("-"))?;
-        writeln!(f, "access token    {} s left, until {}", self.access_token_seconds_left, when(self.access_token_expires_at))?;
-        let days = self.refresh_token_days_left.map_or_else(|| "-".to_owned(), |days| format!("{days} days left"));
-        writeln!(f, "refresh token   {days}, until {}", when(self.refresh_token_expires_at))?;
+        match self.access_token_expires_at {
+            Some(until) => writeln!(f, "access token    {} s left, until {}", self.access_token_seconds_left, second(until))?,
+            None => writeln!(f, "access token    none yet")?,
+        }
+        match (self.refresh_token_days_left, self.refresh_token_expires_at) {
+            (Some(days), Some(until)) => writeln!(f, "refresh token   {days} days left, until {}", second(until))?,
+            _ if self.base_url.is_some() => writeln!(f, "refresh token   imported and not used yet, so its age is not known")?,
+            _ => writeln!(f, "refresh token   none yet")?,
+        }
         writeln!(f, "last grant      {}", when(self.last_grant_at))?;
         writeln!(f, "next            {}", self.next)?;
         let failure = self.last_failure.as_deref().map_or_else(String::new, |what| format!(", the last: {what}"));
@@ -215,6 +228,7 @@ impl fmt::Display for Status {
             let pid = pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string());
             writeln!(f, "lock            held by process {pid} since {}; a process that hangs has to be ended by you", when(since))?;
         }
+        writeln!(f, "store           {}", self.store)?;
         write!(f, "build           {}", self.build)
     }
 }

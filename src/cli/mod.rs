@@ -48,7 +48,7 @@ enum Command {
         #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(i64).range(0..=200))]
         max_wait: i64,
     },
-    /// Show what is known of the chain. Exit code 0 if a caller would be served, else 1.
+    /// Show what is known of the chain. Exit code 0 if it is connected and all is well, else 1.
     Status {
         /// For machines.
         #[arg(long)]
@@ -58,6 +58,8 @@ enum Command {
 
 /// Bad usage, as in `sysexits.h`.
 const USAGE: u8 = 64;
+/// As a shell reports a command that Ctrl+C ended.
+const INTERRUPTED: u8 = 130;
 
 /// Runs what the arguments ask for.
 #[must_use]
@@ -100,21 +102,29 @@ async fn import(current: &Path, replace: bool) -> anyhow::Result<ExitCode> {
     io::stdin().take(MOST_INPUT).read_to_string(&mut text).context("standard input could not be read as text")?;
     let imported = broker.import(Secret::new(text.trim()), replace).await?;
     let what = if imported.replaced { "took the place of the stored one" } else { "is stored" };
-    say(&mut io::stdout(), &format!("The refresh token {what} (epoch {}). The next tick or call asks Exact Online for a pair.", imported.epoch));
+    let (epoch, file) = (imported.epoch, broker.file().display());
+    print(&format!("The refresh token {what} (epoch {epoch}) in {file}.\nThe next tick or call asks Exact Online for a pair."))?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn token(current: &Path, min_validity: i64, max_wait: i64) -> anyhow::Result<ExitCode> {
     let broker = open(current)?;
     let ask = Ask { min_validity: jiff::SignedDuration::from_secs(min_validity), max_wait: jiff::SignedDuration::from_secs(max_wait) };
-    let answer = broker.get_token(ask).await;
+    let answer = tokio::select! {
+        answer = broker.get_token(ask) => Some(answer),
+        () = serve::interrupted() => None,
+    };
+    if answer.is_none() {
+        say(&mut io::stderr(), "interrupted; a request that is under way is finished first, because its reply must not be lost");
+    }
     broker.finish().await;
+    let Some(answer) = answer else { return Ok(ExitCode::from(INTERRUPTED)) };
     match answer {
         Ok(token) => {
             for warning in &token.warnings {
                 say(&mut io::stderr(), &format!("warning: {warning}"));
             }
-            say(&mut io::stdout(), token.access_token.reveal());
+            print(token.access_token.reveal())?;
             Ok(ExitCode::SUCCESS)
         }
         Err(NoToken::ConsentRequired(why)) => bail!("{why}; {}", why.remedy()),
@@ -124,11 +134,11 @@ async fn token(current: &Path, min_validity: i64, max_wait: i64) -> anyhow::Resu
 }
 
 async fn status(current: &Path, json: bool) -> anyhow::Result<ExitCode> {
-    let status = open(current)?.status().await;
+    let broker = open(current)?;
+    let status = broker.status().await;
     let text = if json { serde_json::to_string_pretty(&status).context("the status could not be written")? } else { status.to_string() };
-    say(&mut io::stdout(), &text);
-    let well = status.servable || status.state == State::Connected;
-    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    print(&text)?;
+    Ok(if status.state == State::Connected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn open(current: &Path) -> anyhow::Result<Broker> {
@@ -146,7 +156,16 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// A reader that has gone away is no reason to fail.
+/// What was asked for. A reader that has gone away has what it wanted; any other failure must not look like success.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("standard output could not be written"),
+        _ => Ok(()),
+    }
+}
+
+/// What goes along with it.
 fn say(to: &mut impl Write, line: &str) {
     drop(writeln!(to, "{line}"));
 }

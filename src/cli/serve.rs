@@ -1,16 +1,19 @@
 //! Serving: bind first, everything else later. The host waits for the first answer and counts every exit.
 
+use std::future::pending;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::app::Broker;
 use crate::{config, functions, telemetry};
 
-/// Until Ctrl+C. Wrong settings do not end it: they fail each invocation.
+/// Until it is interrupted. Wrong settings do not end it: they fail each invocation.
 pub(super) async fn serve(current: &Path) -> anyhow::Result<ExitCode> {
     let source = config::environment();
     telemetry::init(config::log_filter(|name| source.get(name)).as_deref());
@@ -29,9 +32,28 @@ pub(super) async fn serve(current: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ctrl+C in the terminal of `func start` reaches this process as well. A refresh that is under way is finished first.
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+/// Ctrl+C in the terminal (of `func start` as well), or a polite request to end. A refresh that is under way is finished first.
+pub(super) async fn interrupted() {
+    let ctrl_c = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = ctrl_c => {}
+        () = terminated() => {}
     }
+}
+
+#[cfg(unix)]
+async fn terminated() {
+    match signal(SignalKind::terminate()) {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(_) => pending::<()>().await,
+    }
+}
+
+#[cfg(not(unix))]
+async fn terminated() {
+    pending::<()>().await;
 }

@@ -55,14 +55,12 @@ impl Fields {
             None | Some(Value::Null) => true,
             Some(other) => other.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")),
         };
+        // Callers put it into a header, where a line end would begin another.
+        let access_token = self.access_token.as_ref().filter(|token| token.reveal().bytes().all(|byte| byte.is_ascii_graphic()))?;
         if !self.whole || !bearer {
             return None;
         }
-        Some(Grant {
-            access_token: self.access_token.clone()?,
-            refresh_token: refresh_token.clone(),
-            expires_in: seconds(self.expires_in.as_ref()?)?,
-        })
+        Some(Grant { access_token: access_token.clone(), refresh_token: refresh_token.clone(), expires_in: seconds(self.expires_in.as_ref()?)? })
     }
 
     /// The error code, if the body is whole.

@@ -56,6 +56,12 @@ impl EmbeddedStore {
         Self { inner: Arc::new(Inner { path: path.into(), clock, held: Mutex::new(None) }) }
     }
 
+    /// The file, as it was named.
+    #[must_use]
+    pub fn path(&self) -> &std::path::Path {
+        &self.inner.path
+    }
+
     /// Who holds the lock, in whichever process; None if nobody does. For a person to look at.
     pub async fn holder(&self) -> Result<Option<Holder>, LockError> {
         let looked = self.blocking(|inner| inner.find().and_then(|place| place.map_or(Ok(None), |place| lock::holder(&place)))).await;

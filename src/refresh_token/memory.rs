@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use crate::token::reply::Unclear;
 use crate::token::rotation::SentFrom;
 use crate::token::schedule::clock_is_behind;
 use crate::token::{Credential, Ledger, VersionId};
@@ -67,6 +68,8 @@ pub struct Unsaved {
     pub credential: Arc<Credential>,
     /// What it was sent from.
     pub sent_from: SentFrom,
+    /// What was odd about the reply, if it carried a refresh token alone. Its attempt stays open.
+    pub odd: Option<Unclear>,
     /// Where it is in the vault, once it is there and only the ledger does not know.
     pub version: Option<VersionId>,
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::credential::{ChainIdentity, Credential, Fingerprint, LockId};
+use super::credential::{ChainIdentity, Credential, Fingerprint, LockId, RENEWAL_WINDOW};
 use super::ledger::{BackoffCause, Dead, Ledger, REQUESTS_A_DAY, UNGRANTED_AN_HOUR};
 use super::reply::{Misconfiguration, Refusal};
 use super::retry;
@@ -216,7 +216,8 @@ pub fn clock_is_behind(credential: &Credential, now: Timestamp) -> bool {
 /// When Exact grants the next refresh at the earliest. With a clock that went back, that is counted from when this was noticed.
 #[must_use]
 pub fn renewable_at(ledger: &Ledger, credential: &Credential, now: Timestamp) -> Timestamp {
-    let gate = credential.renewable_at.duration_since(credential.granted_at) + SignedDuration::from_secs(1);
+    let stored = credential.renewable_at.duration_since(credential.granted_at);
+    let gate = credential.access.as_ref().map_or(stored, |access| stored.max(access.lifetime - RENEWAL_WINDOW)) + SignedDuration::from_secs(1);
     match ledger.clock_behind_since {
         Some(noticed) if credential.granted_at > noticed => credential.renewable_at.min(noticed + gate),
         _ if clock_is_behind(credential, now) => credential.renewable_at.min(now + gate),
@@ -243,6 +244,12 @@ fn probe_at(dead: &Dead, ledger: &Ledger, now: Timestamp) -> Option<Timestamp> {
         (2, _) => hours(24),
         (_, Some(last)) => last + SignedDuration::from_hours(24),
     })
+}
+
+/// When a chain that looks dead is tried next, if it does.
+#[must_use]
+pub fn next_probe(ledger: &Ledger, now: Timestamp) -> Option<Timestamp> {
+    ledger.dead.as_ref().and_then(|dead| probe_at(dead, ledger, now))
 }
 
 /// When the oldest request leaves the hour, if the hour is full.

@@ -95,7 +95,7 @@ async fn a_body_above_1_mib_is_refused_whichever_way_it_is_framed() {
 }
 
 #[tokio::test]
-async fn no_route_and_no_method_gets_an_empty_2xx() {
+async fn i9_no_route_and_no_method_gets_an_empty_2xx() {
     const METHODS: [&str; 11] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "get", "X"];
     const TARGETS: [&str; 18] = [
         "/",

@@ -120,11 +120,16 @@ impl Stage {
         self.run_with(arguments, "").await
     }
 
-    /// The same, with something on standard input.
-    pub(crate) async fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
+    /// What [`run`](Self::run) runs.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
         command.args(arguments).env_clear().envs(&self.settings).current_dir(self.folder()).kill_on_drop(true);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        command
+    }
+
+    /// The same, with something on standard input.
+    pub(crate) async fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
+        let mut child = self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let wrote = async move { drop(stdin.write_all(input.as_bytes()).await) };
         let ended = async { tokio::join!(wrote, child.wait_with_output()).1.unwrap() };

@@ -196,16 +196,15 @@ impl Pass<'_> {
                     warn!("Exact Online granted a new access token with the same refresh token; it is kept");
                 }
                 let granted = Arc::new(credential.granted(&grant, attempt, sent, received));
-                let unsaved = Unsaved { credential: granted, sent_from, version: None };
+                let unsaved = Unsaved { credential: granted, sent_from, version: None, odd: None };
                 this.memory.keep(unsaved.clone(), received, this.clock.monotonic());
                 self.save(lease, loaded, unsaved).await
             }
             Reply::OddGrant { refresh_token, problem } => {
                 warn!("Exact Online sent a new refresh token in an odd reply ({problem}); it is kept as a candidate");
                 let odd = Arc::new(credential.odd_grant(refresh_token, attempt.clone(), received));
-                let unsaved = Unsaved { credential: odd, sent_from, version: None };
+                let unsaved = Unsaved { credential: odd, sent_from, version: None, odd: Some(problem) };
                 this.memory.keep(unsaved.clone(), received, this.clock.monotonic());
-                loaded.ledger.record(&attempt, self.recorded(FailureKind::Unclear(problem), None), received);
                 self.save(lease, loaded, unsaved).await
             }
             Reply::NotSent(cause) => self.record(lease, loaded, &attempt, FailureKind::NotSent(cause), None).await,

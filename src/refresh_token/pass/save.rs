@@ -33,8 +33,13 @@ impl Pass<'_> {
             version
         };
         let pointer = Pointer::to(version.clone(), &unsaved.credential);
-        let complete = unsaved.credential.access.is_some();
-        let landed = if complete {
+        let attempt = &unsaved.credential.attempt;
+        if let Some(problem) = unsaved.odd
+            && loaded.ledger.open.iter().any(|open| open.id == *attempt && open.unclear_since.is_none())
+        {
+            loaded.ledger.record(attempt, self.recorded(FailureKind::Unclear(problem), None), unsaved.credential.granted_at);
+        }
+        let landed = if unsaved.odd.is_none() {
             loaded.ledger.grant_saved(&unsaved.credential.attempt, pointer, &unsaved.sent_from)
         } else {
             loaded.ledger.odd_grant_saved(pointer)
@@ -50,10 +55,7 @@ impl Pass<'_> {
         }
         this.learn(loaded.ledger.clone(), loaded.head.clone(), false);
         this.memory.saved();
-        Ok(match loaded.ledger.last_failure {
-            Some(failure) if !complete => Outcome::Failed(failure.what),
-            _ => Outcome::Refreshed,
-        })
+        Ok(unsaved.odd.map_or(Outcome::Refreshed, |problem| Outcome::Failed(FailureKind::Unclear(problem))))
     }
 
     /// Step 10: adds the version. After a write that was not confirmed it looks before it writes again; twice the same grant does no harm.
@@ -102,7 +104,8 @@ impl Pass<'_> {
                     if same {
                         self.this.learn(loaded.ledger, loaded.head, false);
                     } else {
-                        self.this.look_alone().await?;
+                        // If that fails, memory stays as it was; what is reported is what became of the request.
+                        drop(self.this.look_alone().await);
                     }
                     break;
                 }

@@ -51,7 +51,7 @@ pub struct Status {
     /// When Exact may be asked for the next.
     #[serde(serialize_with = "to_the_second")]
     pub renewable_at: Option<Timestamp>,
-    /// When the refresh token dies if it is not used: 30 days after its issue. None for one that was imported and not used yet.
+    /// When the refresh token dies if it is not used: 30 days after its issue. None for one that has brought no pair yet.
     #[serde(serialize_with = "to_the_second")]
     pub refresh_token_expires_at: Option<Timestamp>,
     /// Whole days until then.
@@ -145,7 +145,7 @@ impl Status {
             Due::Now(_) | Due::NotYet { .. } => match ledger.last_failure {
                 Some(failure) => (State::Degraded, failure.what.to_string()),
                 None if status.access_token_expires_at.is_none() => {
-                    (State::Connected, "a refresh token is stored; it has not been used yet".to_owned())
+                    (State::Connected, "a refresh token is stored; it has brought no pair yet".to_owned())
                 }
                 None => (State::Connected, "connected to Exact Online".to_owned()),
             },
@@ -213,7 +213,7 @@ impl fmt::Display for Status {
         }
         match (self.refresh_token_days_left, self.refresh_token_expires_at) {
             (Some(days), Some(until)) => writeln!(f, "refresh token   {days} days left, until {}", second(until))?,
-            _ if self.base_url.is_some() => writeln!(f, "refresh token   imported and not used yet, so its age is not known")?,
+            _ if self.base_url.is_some() => writeln!(f, "refresh token   has brought no pair yet, so its age is not known")?,
             _ => writeln!(f, "refresh token   none yet")?,
         }
         writeln!(f, "last grant      {}", when(self.last_grant_at))?;

@@ -60,6 +60,8 @@ enum Command {
 const USAGE: u8 = 64;
 /// As a shell reports a command that Ctrl+C ended.
 const INTERRUPTED: u8 = 130;
+/// What a first interruption is told.
+const FINISHING: &str = "a refresh is under way and is finished first; interrupt again to end now, and its reply could be lost";
 
 /// Runs what the arguments ask for.
 #[must_use]
@@ -115,10 +117,10 @@ async fn token(current: &Path, min_validity: i64, max_wait: i64) -> anyhow::Resu
         () = serve::interrupted() => None,
     };
     if answer.is_none() {
-        say(&mut io::stderr(), "interrupted; a request that is under way is finished first, because its reply must not be lost");
+        say(&mut io::stderr(), FINISHING);
     }
-    broker.finish().await;
-    let Some(answer) = answer else { return Ok(ExitCode::from(INTERRUPTED)) };
+    let finished = serve::finish(&broker, answer.is_none()).await;
+    let Some(answer) = answer.filter(|_| finished) else { return Ok(ExitCode::from(INTERRUPTED)) };
     match answer {
         Ok(token) => {
             for warning in &token.warnings {

@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::path::Path;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -27,9 +28,28 @@ pub(super) async fn serve(current: &Path) -> anyhow::Result<ExitCode> {
     info!(port, "ready");
     functions::serve(listener, functions::State::new(broker), interrupted()).await;
     if let Some(broker) = running {
-        broker.finish().await;
+        finish(&broker, true).await;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for the refresh that is under way, if there is one. A first interruption is told what it would cost (unless that was `told`), the second
+/// ends the wait; then it is false.
+pub(super) async fn finish(broker: &Broker, told: bool) -> bool {
+    let mut told = told;
+    let mut done = pin!(broker.finish());
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut done => return true,
+            () = interrupted() => {}
+        }
+        if told {
+            return false;
+        }
+        told = true;
+        super::say(&mut std::io::stderr(), super::FINISHING);
+    }
 }
 
 /// Ctrl+C in the terminal (of `func start` as well), or a polite request to end. A refresh that is under way is finished first.

@@ -99,6 +99,10 @@ impl Pass<'_> {
             }
             lease.release().await;
             match stopped {
+                // With a grant in hand, a store that fails means above all that it is not saved.
+                Stop::Ended(Outcome::StoreFailed(LookError::Unavailable(why))) => {
+                    return self.unsaved_outcome(&why).unwrap_or(Outcome::StoreFailed(LookError::Unavailable(why)));
+                }
                 Stop::Ended(outcome) => return outcome,
                 // Only a grant in hand is worth taking the lock again for; otherwise whoever has it does the work.
                 Stop::Conflict | Stop::LockLost if self.this.unsaved().is_some() && self.time_left() > TRY_LOCK_EVERY => {}

@@ -109,10 +109,14 @@ impl Pass<'_> {
                     }
                     break;
                 }
-                Err(Stop::Conflict) if !lease.lost() => loaded = self.load(lease).await?,
-                Err(_) => {
-                    warn!("what became of the request could not be recorded; it stays open");
-                    break;
+                Err(stop) => {
+                    let read_again = matches!(stop, Stop::Conflict) && !lease.lost();
+                    let again = if read_again { self.load(lease).await.ok() } else { None };
+                    let Some(again) = again else {
+                        warn!("what became of the request could not be recorded; it stays open");
+                        break;
+                    };
+                    loaded = again;
                 }
             }
         }

@@ -28,6 +28,15 @@ pub fn client(base_url: &str) -> Result<Client, reqwest::Error> {
     builder(base_url, CONNECT_WITHIN).build()
 }
 
+/// As [`client`], for what may be asked twice: connections are kept for a while, since a list of some thousand versions is hundreds of requests.
+///
+/// # Errors
+///
+/// As [`client`].
+pub fn reading_client(base_url: &str) -> Result<Client, reqwest::Error> {
+    builder(base_url, CONNECT_WITHIN).pool_max_idle_per_host(2).pool_idle_timeout(Duration::from_secs(20)).build()
+}
+
 /// As [`client`], with another time for connecting.
 #[cfg(test)]
 pub(crate) fn client_connecting_within(base_url: &str, connect_within: Duration) -> Result<Client, reqwest::Error> {

@@ -22,6 +22,7 @@ need() {
 }
 need cc build-essential
 need faketime faketime
+need python3 python3-venv
 
 log=$(mktemp -d)
 trap 'rm -rf "$log"' EXIT
@@ -37,6 +38,7 @@ parts=(
     "map, arrows, tables|--test architecture"
     "use cases in virtual time, crash matrix|--test in_process"
     "host protocol over sockets|--test handler_protocol"
+    "Key Vault and managed identity, and their referee|--test azure_vault"
     "panics in the log|--test panic_log"
     "the real binary|--test real_binary"
     "simulated host with real processes|--test functions_host"

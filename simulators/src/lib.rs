@@ -5,3 +5,5 @@
 
 pub mod exact_online;
 pub mod functions_host;
+pub mod key_vault;
+pub mod managed_identity;

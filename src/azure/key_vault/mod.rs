@@ -1,0 +1,262 @@
+//! Credentials as versions of one Key Vault secret.
+//!
+//! - A version is named explicitly, always. "Latest" is whatever landed last, and a write that timed out can land late, on top of a newer one.
+//! - A write is sent once. What was not confirmed is [`VaultError::Unclear`]; whoever wrote looks with [`Vault::list`] before another try.
+//! - Every call ends within [`CALL_WITHIN`], whatever vault, identity endpoint or a `Retry-After` would have us wait for.
+//! - No version is deleted or disabled. Proving that the vault can be written is a PATCH of the content type alone, since a PATCH of tags replaces
+//!   them all.
+//! - A token that the vault refuses is thrown away with everything that holds it, once per call: the SDK would keep it until shortly before its end.
+//!
+//! A first call makes two requests (the first is answered with the challenge that says whom to ask for a token, and carries no value) and one to
+//! the identity endpoint; every other call makes one, and a list one per 25 versions.
+
+mod problem;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use azure_core::http::RequestContent;
+use azure_security_keyvault_secrets::models::{
+    SecretClientGetSecretOptions, SecretClientListSecretPropertiesVersionsOptions, SecretClientUpdateSecretPropertiesOptions, SecretProperties,
+    SetSecretParameters, UpdateSecretPropertiesParameters,
+};
+use azure_security_keyvault_secrets::{ResourceExt, SecretClient, SecretClientOptions};
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use reqwest::Url;
+
+use self::problem::{Answer, Operation, Problem};
+use super::identity::{Identity, NotUsable};
+use super::transport;
+use crate::ports::{Vault, VaultError, VersionEntry};
+use crate::stored;
+use crate::token::{AttemptId, Credential, Secret, VersionId};
+
+/// How long one call may take in all. Less than what the use cases allow, so that the error that a person reads is this one.
+pub const CALL_WITHIN: Duration = Duration::from_secs(25);
+
+/// The largest value. Key Vault takes 25 kB (Microsoft Learn, "About Azure Key Vault secrets"), and whether that is 25,000 or 25,600 it does not say.
+pub const MOST_VALUE_BYTES: usize = 25_000;
+
+/// What a version's value is.
+const CONTENT_TYPE: &str = "application/json";
+
+/// The tag that names the attempt which brought a version.
+const ATTEMPT: &str = "attempt";
+
+/// The most that Key Vault gives per page.
+const PAGE: i32 = 25;
+
+/// Where the credentials are kept, and as whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// `KEY_VAULT_URL`: `https://<name>.vault.azure.net`.
+    pub vault_url: String,
+    /// `TOKEN_SECRET_NAME`.
+    pub secret_name: String,
+    /// Whose rights count.
+    pub identity: Identity,
+}
+
+/// [`Vault`] on one secret of Azure Key Vault.
+pub struct KeyVault {
+    settings: Settings,
+    writer: String,
+    client: Mutex<Arc<SecretClient>>,
+}
+
+impl KeyVault {
+    /// Checks the settings. Reads and sends nothing.
+    pub fn new(settings: Settings) -> Result<Self, NotUsable> {
+        check(&settings).map_err(|problem| NotUsable(problem.to_owned()))?;
+        let client = connect(&settings)?;
+        Ok(Self { writer: settings.identity.writer(), settings, client: Mutex::new(Arc::new(client)) })
+    }
+
+    /// One call of the SDK: bounded, and made once more with a new credential if the vault refused the token.
+    async fn call<T, F>(&self, what: impl Fn(Arc<SecretClient>) -> F) -> Result<T, Problem>
+    where
+        F: Future<Output = Result<T, Problem>>,
+    {
+        let calling = async {
+            let client = self.client();
+            match what(Arc::clone(&client)).await {
+                // Refused before anything was done, so that this is no second try of a write.
+                Err(Problem::Answered(Answer { token_refused: true, .. })) => what(self.afresh(&client)?).await,
+                result => result,
+            }
+        };
+        tokio::time::timeout(CALL_WITHIN, calling).await.unwrap_or(Err(Problem::TimedOut))
+    }
+
+    fn client(&self) -> Arc<SecretClient> {
+        Arc::clone(&self.client.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A client that knows no token, in place of `refused`. Of several callers who were refused at once, the first makes it.
+    fn afresh(&self, refused: &Arc<SecretClient>) -> Result<Arc<SecretClient>, Problem> {
+        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&client, refused) {
+            tracing::warn!("Key Vault refused the identity's token; another one is asked for");
+            *client = Arc::new(connect(&self.settings).map_err(|problem| Problem::NoToken(problem.to_string()))?);
+        }
+        Ok(Arc::clone(&client))
+    }
+
+    fn name(&self) -> &str {
+        &self.settings.secret_name
+    }
+}
+
+#[async_trait]
+impl Vault for KeyVault {
+    async fn put(&self, credential: &Credential) -> Result<VersionId, VaultError> {
+        let value = stored::credential_to_json(credential);
+        if value.reveal().len() > MOST_VALUE_BYTES {
+            let size = value.reveal().len();
+            return Err(VaultError::NotWritable(format!("the credential has {size} bytes; a version of a secret holds {MOST_VALUE_BYTES}")));
+        }
+        let set = async |client: Arc<SecretClient>| {
+            let parameters = SetSecretParameters {
+                value: Some(value.reveal().to_owned()),
+                content_type: Some(CONTENT_TYPE.to_owned()),
+                tags: Some(HashMap::from([(ATTEMPT.to_owned(), credential.attempt.0.clone())])),
+                secret_attributes: None,
+            };
+            let body: RequestContent<_> = parameters.try_into().map_err(|error| Problem::of(&error))?;
+            let response = client.set_secret(self.name(), body, None).await.map_err(|error| Problem::of(&error))?;
+            let mut stored = response.into_model().map_err(|_| Problem::NotUnderstood)?;
+            // The reply repeats the value: it goes where it is wiped.
+            drop(stored.value.take().map(Secret::new));
+            version(&stored).ok_or(Problem::NotUnderstood)
+        };
+        self.call(set).await.map_err(|problem| problem.writing(Operation::Set, None))
+    }
+
+    async fn get(&self, version: &VersionId) -> Result<Credential, VaultError> {
+        let get = async |client: Arc<SecretClient>| {
+            let options = SecretClientGetSecretOptions { secret_version: Some(version.0.clone()), ..Default::default() };
+            let response = client.get_secret(self.name(), Some(options)).await.map_err(|error| Problem::of(&error))?;
+            let value = response.into_model().map_err(|_| Problem::NotUnderstood)?.value.map(Secret::new);
+            value.ok_or(Problem::NotUnderstood)
+        };
+        // Without a version the vault would give its latest.
+        if version.0.is_empty() {
+            return Err(VaultError::NotFound(version.clone()));
+        }
+        let value = self.call(get).await.map_err(|problem| problem.reading(Operation::Get, Some(version)))?;
+        stored::credential_from_json(value.reveal()).map_err(|problem| VaultError::Damaged(format!("version {version}: {problem}")))
+    }
+
+    /// One request per 25 versions. Disabled versions are left out: they cannot be read.
+    async fn list(&self) -> Result<Vec<VersionEntry>, VaultError> {
+        let list = async |client: Arc<SecretClient>| {
+            let options = SecretClientListSecretPropertiesVersionsOptions { maxresults: Some(PAGE), ..Default::default() };
+            let pager = client.list_secret_properties_versions(self.name(), Some(options)).map_err(|error| Problem::of(&error))?;
+            let mut list = pager.into_pages();
+            let mut entries = Vec::new();
+            let mut left_out = 0;
+            while let Some(page) = list.try_next().await.map_err(|error| Problem::of(&error))? {
+                for properties in page.into_model().map_err(|_| Problem::NotUnderstood)?.value {
+                    match entry(properties) {
+                        Some(entry) => entries.push(entry),
+                        None => left_out += 1,
+                    }
+                }
+            }
+            if left_out > 0 {
+                tracing::warn!(left_out, "versions of the secret are disabled and cannot be used; nobody but a person disables them");
+            }
+            Ok(entries)
+        };
+        match self.call(list).await {
+            // Before the first version there is no secret.
+            Err(problem) if problem.is_not_found() => Ok(Vec::new()),
+            result => result.map_err(|problem| problem.reading(Operation::List, None)),
+        }
+    }
+
+    async fn prove_writable(&self, version: &VersionId) -> Result<(), VaultError> {
+        let update = async |client: Arc<SecretClient>| {
+            let parameters = UpdateSecretPropertiesParameters { content_type: Some(CONTENT_TYPE.to_owned()), ..Default::default() };
+            let body: RequestContent<_> = parameters.try_into().map_err(|error| Problem::of(&error))?;
+            let options = SecretClientUpdateSecretPropertiesOptions { secret_version: Some(version.0.clone()), ..Default::default() };
+            client.update_secret_properties(self.name(), body, Some(options)).await.map(drop).map_err(|error| Problem::of(&error))
+        };
+        if version.0.is_empty() {
+            return Err(VaultError::NotFound(version.clone()));
+        }
+        self.call(update).await.map_err(|problem| problem.writing(Operation::Update, Some(version)))
+    }
+
+    fn writer(&self) -> &str {
+        &self.writer
+    }
+}
+
+impl fmt::Debug for KeyVault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyVault").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+fn connect(settings: &Settings) -> Result<SecretClient, NotUsable> {
+    let client_options = transport::options(&settings.vault_url).map_err(|_| NotUsable(transport::NO_CERTIFICATES.to_owned()))?;
+    let options = SecretClientOptions { client_options, ..SecretClientOptions::default() };
+    SecretClient::new(&settings.vault_url, settings.identity.credential()?, Some(options))
+        .map_err(|_| NotUsable("KEY_VAULT_URL is not a URL".to_owned()))
+}
+
+fn check(settings: &Settings) -> Result<(), &'static str> {
+    let url = Url::parse(&settings.vault_url).map_err(|_| "KEY_VAULT_URL is not a URL")?;
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+    if url.scheme() != "https" || url.host_str().is_none() || !bare {
+        return Err("KEY_VAULT_URL is not of the form https://<name>.vault.azure.net");
+    }
+    let name = &settings.secret_name;
+    if name.is_empty() || name.len() > 127 || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+        return Err("TOKEN_SECRET_NAME is not a secret's name: 1 to 127 letters, digits and hyphens");
+    }
+    Ok(())
+}
+
+fn version(resource: &impl ResourceExt) -> Option<VersionId> {
+    resource.resource_id().ok()?.version.map(VersionId)
+}
+
+/// None for a version that nobody can read.
+fn entry(properties: SecretProperties) -> Option<VersionEntry> {
+    let version = version(&properties)?;
+    let attributes = properties.attributes.unwrap_or_default();
+    if attributes.enabled == Some(false) {
+        return None;
+    }
+    let created = attributes.created.and_then(|at| Timestamp::from_second(at.unix_timestamp()).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
+    let attempt = properties.tags.and_then(|mut tags| tags.remove(ATTEMPT)).map(AttemptId);
+    Some(VersionEntry { version, created, attempt })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(vault_url: &str, secret_name: &str) -> Option<&'static str> {
+        let (vault_url, secret_name) = (vault_url.to_owned(), secret_name.to_owned());
+        check(&Settings { vault_url, secret_name, identity: Identity::DeveloperTools }).err()
+    }
+
+    #[test]
+    fn only_an_https_address_without_more_and_a_name_are_taken() {
+        assert_eq!(problem("https://made-up.vault.azure.net", "exact-online-token"), None);
+        assert_eq!(problem("https://made-up.vault.azure.net/", "a"), None);
+        for url in ["", "made-up", "http://made-up.vault.azure.net", "https://u:p@made-up.vault.azure.net", "https://a.b/secrets", "https://a.b/?x"] {
+            assert!(problem(url, "a").is_some_and(|problem| problem.contains("KEY_VAULT_URL")), "{url}");
+        }
+        for name in ["", "a/b", "a b", &"a".repeat(128)] {
+            assert!(problem("https://a.b", name).is_some_and(|problem| problem.contains("TOKEN_SECRET_NAME")), "{name}");
+        }
+    }
+}

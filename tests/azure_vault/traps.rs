@@ -1,0 +1,138 @@
+//! What the SDK does by default and must not do here.
+
+use std::time::Duration;
+
+use simulators::exact_online::Delivery;
+use simulators::key_vault::{Fault, Operation, Rules, Way};
+use simulators::managed_identity;
+use tokio::time::Instant;
+
+use crate::world::{CANARY, HOST, NAME, Process, world, world_with};
+
+/// Once honoured without a limit: an hour of silence.
+#[tokio::test]
+async fn a_retry_after_of_an_hour_holds_no_call() {
+    let w = world().await;
+    let mut p = w.process().await;
+    let version = p.put("a").await;
+    w.vault.rules().always(Some(Fault::throttled(3600)));
+    let begun = Instant::now();
+    let mut at = 0;
+    w.requests(&mut at);
+    Process::assert_error(&p.ask(&format!("get {version}")).await, "Unavailable", &["429", "3600 s"]);
+    Process::assert_error(&p.ask("list").await, "Unavailable", &["3600 s"]);
+    Process::assert_error(&p.ask("put b made-up").await, "NotWritable", &["3600 s"]);
+    Process::assert_error(&p.ask(&format!("prove {version}")).await, "NotWritable", &["3600 s"]);
+    assert_eq!(w.requests(&mut at).len(), 4, "nobody asks earlier than the server said");
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    println!("measured: four calls against Retry-After: 3600 took {} ms", begun.elapsed().as_millis());
+}
+
+/// The write that timed out lands later, on top of a newer one; a read that is never answered ends too; and so does a connection that never is.
+#[tokio::test]
+async fn a_put_that_lands_late_is_the_latest_and_is_not_what_is_read() {
+    let w = world().await;
+    let (mut p, mut reader, mut stranded) = (w.process().await, w.process().await, w.process().await);
+    let first = p.put("first").await;
+    reader.ask(&format!("get {first}")).await;
+    w.vault.rules().script(Some(Operation::Set), Fault::LandsLater);
+    w.vault.rules().script(Some(Operation::Get), Fault::NoEffect(Delivery::Never));
+    let slow = format!("put late {CANARY}-late");
+    let silent = format!("get {first}");
+    let connecting = async {
+        // Once the two are on their way.
+        while w.vault.rules().faults_left() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        w.relay.lead(HOST, Way::Silent);
+        stranded.ask("put never made-up").await
+    };
+    let (put, get, connect) = tokio::join!(p.ask(&slow), reader.ask(&silent), connecting);
+    Process::assert_error(&put, "Unclear", &[]);
+    Process::assert_error(&get, "Unavailable", &["no answer from Key Vault within 25 s"]);
+    Process::assert_error(&connect, "NotWritable", &["no connection"]);
+    for (answer, least, most) in [(&put, 24_000, 27_000), (&get, 24_000, 27_000), (&connect, 9_000, 12_000)] {
+        let took = answer["ms"].as_u64().unwrap();
+        assert!((least..most).contains(&took), "{answer}");
+    }
+    println!("measured: unanswered PUT {} ms, unanswered GET {} ms, unanswered connection {} ms", put["ms"], get["ms"], connect["ms"]);
+
+    w.relay.lead(HOST, Way::To(w.vault.address()));
+    let newer = p.put("newer").await;
+    assert_eq!(w.vault.rules().versions(NAME).len(), 2, "it was sent once, and is still on its way");
+    assert_eq!(w.vault.rules().land(jiff::Timestamp::from_second(1_900_000_000).unwrap()), 1);
+    assert_eq!(w.vault.rules().versions(NAME).last().unwrap().tags["attempt"], "late");
+    assert_eq!(p.ask(&format!("get {newer}")).await["ok"][0], "newer");
+    let listed = p.ask("list").await;
+    assert!(listed["ok"].as_array().unwrap().iter().any(|line| line[2] == "late"), "and whoever looks for its attempt finds it");
+    w.assert_well_behaved();
+}
+
+#[tokio::test]
+async fn twenty_cold_callers_share_one_look() {
+    let w = world().await;
+    let folder = w.folder.path().to_str().unwrap().to_owned();
+    let version = w.process().await.put("a").await;
+    std::fs::write(w.folder.path().join("version"), &version).unwrap();
+    let mut at = 0;
+    w.requests(&mut at);
+    let mut p = w.process().await;
+    assert_eq!(p.ask(&format!("callers 20 {folder}")).await["ok"], 20);
+    assert_eq!(w.requests(&mut at), [(Operation::Get, 401), (Operation::Get, 200)]);
+
+    // Without the shared look each of them makes the probe; the token is asked for once all the same.
+    let tokens = w.token_requests();
+    let mut p = w.process().await;
+    assert_eq!(p.ask(&format!("gets 20 {version}")).await["ok"], 20);
+    let probes = w.requests(&mut at).iter().filter(|(_, status)| *status == 401).count();
+    println!("measured: 20 cold reads below the shared look make {probes} probes and {} token request", w.token_requests() - tokens);
+    assert_eq!(w.token_requests(), tokens + 1);
+}
+
+#[tokio::test]
+async fn somebody_else_who_asks_for_a_token_gets_neither_token_nor_value() {
+    let rules = Rules::with(|rules| rules.challenge_resource = Some("https://vault.example.test"));
+    let w = world_with(rules, managed_identity::Rules::default()).await;
+    let mut p = w.process().await;
+    Process::assert_error(&p.ask("put x made-up").await, "NotWritable", &["not that Key Vault"]);
+    Process::assert_error(&p.ask("list").await, "Unavailable", &["not that Key Vault"]);
+    assert_eq!(w.token_requests(), 0);
+    w.assert_well_behaved();
+}
+
+/// `RUST_BACKTRACE=1` is set in every process here, and the log is at its finest.
+#[tokio::test]
+async fn no_output_holds_a_secret_or_a_backtrace_whatever_fails() {
+    let w = world().await;
+    let mut p = w.process().await;
+    let version = p.put("a").await;
+    let mut texts = Vec::new();
+    for fault in [Fault::failed(500), Fault::throttled(3600), Fault::page(403), Fault::EffectThen(Delivery::Cut), Fault::EffectThen(Delivery::Reset)]
+    {
+        w.vault.rules().always(Some(fault));
+        for command in [format!("put b {CANARY}-b"), format!("get {version}"), format!("prove {version}"), "list".to_owned()] {
+            let answer = p.ask(&command).await;
+            texts.push(format!("{} {}", answer["text"], answer["debug"]));
+        }
+    }
+    w.vault.rules().always(None);
+    w.identity.rules().revoke_all();
+    w.identity.rules().always(Some(managed_identity::Fault::Status(400, None)));
+    texts.push(p.ask("put c made-up").await["text"].to_string());
+    let texts = texts.join("\n");
+    let said = p.said().await;
+    for heard in ["azure_core", "typespec_client_core", "azure_identity", "reqwest", "hyper_util"] {
+        assert!(said.contains(heard), "the log of {heard} was not heard");
+    }
+    let token = "identity-token";
+    for secret in [CANARY, token, managed_identity::Rules::header()] {
+        assert!(!said.contains(secret), "{secret} in the log:\n{}", said.lines().filter(|line| line.contains(secret)).collect::<Vec<_>>().join("\n"));
+    }
+    for word in ["backtrace", "::", "SIMULATED", "Error {"] {
+        assert!(!texts.contains(word), "{word} in {texts}");
+    }
+    assert!(!said.contains("stack backtrace"));
+    // The search finds what is there.
+    p.ask(&format!("say {CANARY}")).await;
+    assert!(p.said().await.contains(CANARY));
+}

@@ -15,12 +15,13 @@
 //! | [`status`] | what is known, for a person and for a monitor |
 //! | [`exact_online`], [`http`] | the token service: request and response are pure, what stands between sends once |
 //! | [`local`], [`stored`] | the embedded store: one file, one lock file; and the only JSON of credential and ledger |
+//! | [`azure`] | the store for production: so far, the ledger as a blob whose lease is the lock |
 //! | [`functions`] | the host's protocol and the routes; the only status table |
 //! | [`cli`] | the commands; the only place that prints |
 //! | [`config`], [`telemetry`], [`clock`], [`app`] | settings, log lines, the machine's clocks, and the only wiring |
 //!
 //! Arrows: `cli`, `functions` → use cases (`refresh_token`, `get_token`, `consent`, `status`) → `ports`, `token`; adapters (`exact_online`,
-//! `local`, `stored`, `clock`) → `ports`, `token`; `token` → nothing; `app` alone knows them all. A test holds the code to this.
+//! `azure`, `local`, `stored`, `clock`) → `ports`, `token`; `token` → nothing; `app` alone knows them all. A test holds the code to this.
 //!
 //! # Invariants
 //!
@@ -42,6 +43,7 @@
 //! token, the chain is gone. A process frozen between its last check and the socket. Two installations that share one Exact app and user.
 
 pub mod app;
+pub mod azure;
 pub mod cli;
 pub mod clock;
 pub mod config;

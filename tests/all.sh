@@ -20,6 +20,15 @@ need() {
 }
 need cc build-essential
 need faketime faketime
+need npm npm
+
+# A real blob service, for the ledger.
+azurite=3.37.0
+if [ "$(cat target/tools/azurite-version 2>/dev/null)" != "$azurite" ]; then
+    say "installing Azurite $azurite into target/tools"
+    npm install --prefix target/tools --no-audit --no-fund --loglevel error "azurite@$azurite" >/dev/null || die "Azurite could not be installed"
+    echo "$azurite" >target/tools/azurite-version
+fi
 
 log=$(mktemp -d)
 trap 'rm -rf "$log"' EXIT
@@ -34,6 +43,7 @@ parts=(
     "map, arrows, tables|--test architecture"
     "use cases in virtual time, crash matrix|--test in_process"
     "host protocol over sockets|--test handler_protocol"
+    "the ledger on a real blob service (Azurite)|--test azure_ledger"
     "panics in the log|--test panic_log"
     "the real binary|--test real_binary"
     "simulated host with real processes|--test functions_host"

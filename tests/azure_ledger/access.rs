@@ -20,7 +20,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use sha2::Sha256;
 
-use crate::azurite::{ACCOUNT, Azurite, KEY, VAULT, clock, first_ledger, ledger, owner, settings, wrong_key};
+use crate::azurite::{ACCOUNT, Azurite, KEY, VAULT, clock, ledger, settings, wrong_key};
+use crate::ledger_contract::{first_ledger, owner};
 use crate::wire::Wire;
 
 /// One of everything.

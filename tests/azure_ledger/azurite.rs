@@ -12,8 +12,8 @@ use exact_token_broker::azure::shared_key::SharedKey;
 use exact_token_broker::azure::{Access, AccountKey, BlobLedger, StorageSettings};
 use exact_token_broker::clock::SystemClock;
 use exact_token_broker::http;
-use exact_token_broker::ports::{Clock, LockOwner};
-use exact_token_broker::token::{Ledger, LockId, Secret};
+use exact_token_broker::ports::Clock;
+use exact_token_broker::token::Secret;
 
 use crate::wire::Wire;
 
@@ -127,14 +127,6 @@ pub(crate) fn ledger(settings: &StorageSettings, wire: &Arc<Wire>, clock: Arc<dy
 
 pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::new())
-}
-
-pub(crate) fn owner() -> LockOwner {
-    LockOwner(uuid::Uuid::new_v4().to_string())
-}
-
-pub(crate) fn first_ledger() -> Ledger {
-    Ledger { generation: 1, ..Ledger::begin(LockId("made-up-lock".to_owned()), "made-up-writer") }
 }
 
 /// A key that opens nothing.

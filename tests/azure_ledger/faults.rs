@@ -7,7 +7,8 @@ use exact_token_broker::ports::{LedgerError, LedgerStore, LockError, WriteError}
 use exact_token_broker::token::Ledger;
 use tokio::time::Instant;
 
-use crate::azurite::{Azurite, first_ledger, owner};
+use crate::azurite::Azurite;
+use crate::ledger_contract::{first_ledger, owner};
 use crate::wire::Fault;
 
 const BUSY: Fault = Fault::Answer(503, &[("x-ms-error-code", "ServerBusy"), ("retry-after", "3600")], "");
@@ -24,7 +25,11 @@ async fn each_operation_has_its_number_of_requests() {
     assert!(ledger.read().await.unwrap().is_none());
     assert_eq!(wire.take(), ["GET blob"], "nothing there");
     ledger.lock(&me).await.unwrap();
-    assert_eq!(wire.take(), ["PUT lease acquire", "PUT blob", "PUT container", "PUT blob", "PUT lease acquire"], "the first lock of an account");
+    assert_eq!(
+        wire.take(),
+        ["PUT lease acquire 60", "PUT blob", "PUT container", "PUT blob", "PUT lease acquire 60"],
+        "the first lock of an account"
+    );
     assert!(ledger.read().await.unwrap().is_none());
     // The crate asks for a range, which an empty blob does not have, and then for the whole.
     assert_eq!(wire.take(), ["GET blob", "GET blob"], "empty");
@@ -39,11 +44,11 @@ async fn each_operation_has_its_number_of_requests() {
     ledger.unlock(&me).await;
     assert_eq!(wire.take(), ["PUT lease release"]);
     ledger.lock(&me).await.unwrap();
-    assert_eq!(wire.take(), ["PUT lease acquire"]);
+    assert_eq!(wire.take(), ["PUT lease acquire 60"]);
 
     let (ledger, wire) = azurite.ledger("made-up-2");
     ledger.lock(&me).await.unwrap();
-    assert_eq!(wire.take(), ["PUT lease acquire", "PUT blob", "PUT lease acquire"], "the first lock of a secret");
+    assert_eq!(wire.take(), ["PUT lease acquire 60", "PUT blob", "PUT lease acquire 60"], "the first lock of a secret");
     ledger.write(&me, &first_ledger(), None).await.unwrap();
     assert_eq!(wire.take(), ["PUT blob"], "what is written over is known from making it");
 }
@@ -132,7 +137,7 @@ async fn a_lock_whose_reply_was_lost_is_taken_by_the_same_owner_again() {
     wire.take();
     wire.plan([Fault::ReplyLost]);
     assert!(matches!(ledger.lock(&me).await, Err(LockError::Unavailable(_))));
-    assert_eq!(wire.take(), ["PUT lease acquire"], "sent once");
+    assert_eq!(wire.take(), ["PUT lease acquire 60"], "sent once");
     assert_eq!(ledger.lock(&you).await, Err(LockError::Held));
     assert_eq!(ledger.lock(&me).await, Ok(()));
 

@@ -7,7 +7,8 @@ use exact_token_broker::ports::{LedgerStore, LockError, LockOwner, WriteError};
 use exact_token_broker::token::Ledger;
 use tokio::time::Instant;
 
-use crate::azurite::{Azurite, first_ledger, owner};
+use crate::azurite::Azurite;
+use crate::ledger_contract::{first_ledger, owner};
 
 /// Eight processes that start at once on an account that has no container yet.
 #[tokio::test]
@@ -75,7 +76,7 @@ async fn a_lease_that_is_over_writes_nothing() {
     let second = Ledger { generation: 2, ..first_ledger() };
     assert_eq!(ledger.write(&frozen, &second, Some(&etag)).await, Err(WriteError::Conflict));
     assert_eq!(ledger.read().await.unwrap().unwrap().etag, etag);
-    assert_eq!(ledger.lock(&frozen).await, Ok(()));
+    assert_eq!(ledger.renew(&frozen).await, Ok(()));
     ledger.write(&frozen, &second, Some(&etag)).await.unwrap();
 }
 

@@ -7,5 +7,7 @@ mod azurite;
 mod contract;
 mod faults;
 mod leases;
+#[path = "../ledger_contract/mod.rs"]
+mod ledger_contract;
 mod silence;
 mod wire;

@@ -13,7 +13,8 @@ use exact_token_broker::http;
 use exact_token_broker::ports::{Etag, LedgerError, LedgerStore, LockError, WriteError};
 use tokio::time::Instant;
 
-use crate::azurite::{VAULT, clock, first_ledger, ledger, owner, settings};
+use crate::azurite::{VAULT, clock, ledger, settings};
+use crate::ledger_contract::{first_ledger, owner};
 use crate::wire::{Fault, Wire};
 
 /// Above it the pass itself gives a call up.
@@ -67,7 +68,7 @@ async fn an_hour_of_retry_after_is_not_waited_for() {
     assert!(text.ends_with("/exact-token-broker/made-up.vault.azure.net/made-up.json: status 503 ServerBusy; it is tried again"), "{text}");
     assert_eq!(wire.take(), ["GET blob"; 3]);
     assert!(matches!(ledger.lock(&owner()).await, Err(LockError::Unavailable(_))));
-    assert_eq!(wire.take(), ["PUT lease acquire"]);
+    assert_eq!(wire.take(), ["PUT lease acquire 60"]);
     assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
 }
 

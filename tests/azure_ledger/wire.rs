@@ -53,13 +53,13 @@ impl Wire {
     }
 }
 
-/// Method, what of the resource, and the lease action: `PUT lease acquire`, `PUT container`, `PUT blob`, `GET blob`.
+/// Method, what of the resource, and the lease's action and seconds: `PUT lease acquire 60`, `PUT container`, `PUT blob`, `GET blob`.
 fn describe(request: &Request) -> String {
     let url = request.url();
     let query = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
     let what = query("comp").or_else(|| query("restype")).unwrap_or_else(|| "blob".to_owned());
-    let action = request.headers().get_optional_str(&"x-ms-lease-action".into()).unwrap_or_default();
-    format!("{} {what} {action}", request.method().as_ref()).trim_end().to_owned()
+    let header = |name: &'static str| request.headers().get_optional_str(&name.into()).unwrap_or_default();
+    format!("{} {what} {} {}", request.method().as_ref(), header("x-ms-lease-action"), header("x-ms-lease-duration")).trim_end().to_owned()
 }
 
 #[async_trait]

@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report; the lint's own exception covers only #[test] functions")]
 
+mod contract;
 mod crash_matrix;
+#[path = "../ledger_contract/mod.rs"]
+mod ledger_contract;
 mod life;
 mod timelines;
 mod world;

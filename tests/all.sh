@@ -23,6 +23,15 @@ need() {
 need cc build-essential
 need faketime faketime
 need python3 python3-venv
+need npm npm
+
+# A real blob service, for the ledger.
+azurite=3.37.0
+if [ "$(cat target/tools/azurite-version 2>/dev/null)" != "$azurite" ]; then
+    say "installing Azurite $azurite into target/tools"
+    npm install --prefix target/tools --no-audit --no-fund --loglevel error "azurite@$azurite" >/dev/null || die "Azurite could not be installed"
+    echo "$azurite" >target/tools/azurite-version
+fi
 
 log=$(mktemp -d)
 trap 'rm -rf "$log"' EXIT
@@ -39,6 +48,7 @@ parts=(
     "use cases in virtual time, crash matrix|--test in_process"
     "host protocol over sockets|--test handler_protocol"
     "Key Vault and managed identity, and their referee|--test azure_vault"
+    "the ledger on a real blob service (Azurite)|--test azure_ledger"
     "panics in the log|--test panic_log"
     "the real binary|--test real_binary"
     "simulated host with real processes|--test functions_host"

@@ -24,7 +24,7 @@ const TRIES_WITHIN: Duration = Duration::from_secs(6);
 
 /// Options for a client of the service at `url`. One client serves reads and writes, so that one challenge and one token do.
 pub(super) fn options(url: &str) -> Result<ClientOptions, reqwest::Error> {
-    let transport = ByMethod { reads: crate::http::reading_client(url)?, writes: crate::http::client(url)? };
+    let transport = ByMethod { reads: crate::http::azure_client(url)?, writes: crate::http::client(url)? };
     Ok(ClientOptions {
         // The SDK's own retries make no difference between a read and a write, and wait for as long as a `Retry-After` says.
         retry: RetryOptions::none(),

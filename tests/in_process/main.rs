@@ -4,8 +4,11 @@
 
 mod callers;
 mod clocks;
+mod contract;
 mod crash_matrix;
 mod day;
+#[path = "../ledger_contract/mod.rs"]
+mod ledger_contract;
 mod life;
 mod processes;
 mod replies;

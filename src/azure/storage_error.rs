@@ -1,0 +1,186 @@
+//! What went wrong between us and the blob service, and what a person can do about it. Holds no text from outside but an error code.
+
+use std::error::Error as _;
+use std::fmt;
+
+use azure_core::error::ErrorKind;
+
+use super::bounded_credential::NoToken;
+
+/// Named by what is known of the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum StorageError {
+    /// There was no connection to send it on.
+    NotConnected,
+    /// There was no token to send it with.
+    NoToken(NoToken),
+    /// It may have been sent; no whole reply came.
+    NoReply,
+    /// The reply says no.
+    Answered {
+        /// HTTP status.
+        status: u16,
+        /// `x-ms-error-code`: a word, else empty.
+        code: String,
+    },
+}
+
+impl From<azure_core::Error> for StorageError {
+    fn from(error: azure_core::Error) -> Self {
+        match error.kind() {
+            ErrorKind::HttpResponse { status, error_code, .. } => {
+                let code = error_code.clone().filter(|code| is_word(code)).unwrap_or_default();
+                Self::Answered { status: (*status).into(), code }
+            }
+            ErrorKind::Connection => Self::NotConnected,
+            ErrorKind::Credential => Self::NoToken(no_token(&error)),
+            ErrorKind::Io | ErrorKind::DataConversion | ErrorKind::Other => Self::NoReply,
+        }
+    }
+}
+
+fn no_token(error: &azure_core::Error) -> NoToken {
+    let mut next = error.source();
+    while let Some(error) = next {
+        if let Some(why) = error.downcast_ref() {
+            return *why;
+        }
+        next = error.source();
+    }
+    NoToken::Failed
+}
+
+/// A code is made of letters; anything else did not come from the blob service.
+fn is_word(code: &str) -> bool {
+    (1..=64).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphabetic())
+}
+
+impl StorageError {
+    /// Whether it is that status with one of these codes.
+    pub(super) fn is(&self, expected: u16, codes: &[&str]) -> bool {
+        matches!(self, Self::Answered { status, code } if *status == expected && codes.contains(&code.as_str()))
+    }
+
+    /// The blob or its container is not there, by the service's own word: a proxy's or a wrong host's 404 says nothing of the kind.
+    pub(super) fn is_missing(&self) -> bool {
+        self.is(404, &["BlobNotFound", "ContainerNotFound"])
+    }
+
+    /// Whether a write that ended so was certainly not carried out.
+    pub(super) fn spared(&self) -> bool {
+        match self {
+            Self::NotConnected | Self::NoToken(_) => true,
+            Self::NoReply => false,
+            Self::Answered { status, .. } => (300..500).contains(status) && *status != 408,
+        }
+    }
+
+    /// What to do about it: the setting, role or rule to look at.
+    fn remedy(&self) -> &'static str {
+        let (status, code) = match self {
+            Self::NotConnected => {
+                return "check the account's name in AzureWebJobsStorage, and whether this app may reach it (DNS, network rules, proxy)";
+            }
+            Self::NoToken(_) => {
+                return "switch the app's managed identity on, and check AzureWebJobsStorage__clientId if it is a user-assigned one";
+            }
+            Self::NoReply => return "it is tried again",
+            Self::Answered { status, code } => (*status, code.as_str()),
+        };
+        match (status, code) {
+            (403, "AuthenticationFailed") => "check the account key in AzureWebJobsStorage, and this machine's clock",
+            (403, "AuthorizationFailure") => {
+                "check the network rules of the storage account, and the key, signature or role that AzureWebJobsStorage opens it with"
+            }
+            (403, "KeyBasedAuthenticationNotPermitted") => {
+                "the account takes no account keys: set AzureWebJobsStorage__accountName in place of the connection string"
+            }
+            (403, "AccountIsDisabled") => "the storage account is disabled: enable it",
+            (403, "AuthorizationPermissionMismatch" | "InsufficientAccountPermissions") => {
+                "give the app's identity the role Storage Blob Data Owner on the storage account; a new role takes some minutes"
+            }
+            (401 | 403, _) => "check that AzureWebJobsStorage is this app's own, and that its identity has the role Storage Blob Data Owner there",
+            (404, _) => "check the address of the storage account in AzureWebJobsStorage",
+            (409, "ContainerBeingDeleted") => "the container was deleted a moment ago; Azure lets it be made again after about 30 s",
+            (409, "BlobImmutableDueToPolicy") => "exempt the container exact-token-broker from the account's immutability policy",
+            (408 | 429 | 500.., _) => "it is tried again",
+            _ => "look for this code in Microsoft's page \"Blob Storage error codes\"",
+        }
+    }
+}
+
+impl fmt::Display for StorageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotConnected => f.write_str("no connection")?,
+            Self::NoToken(why) => why.fmt(f)?,
+            Self::NoReply => f.write_str("no answer")?,
+            Self::Answered { status, code } if code.is_empty() => write!(f, "status {status}")?,
+            Self::Answered { status, code } => write!(f, "status {status} {code}")?,
+        }
+        write!(f, "; {}", self.remedy())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use azure_core::http::StatusCode;
+
+    use super::*;
+
+    fn answered(status: StatusCode, code: Option<&str>) -> StorageError {
+        let kind = ErrorKind::HttpResponse { status, error_code: code.map(str::to_owned), raw_response: None };
+        azure_core::Error::with_message(kind, "made-up-canary").with_context("made-up-canary").into()
+    }
+
+    #[test]
+    fn an_answer_is_its_status_and_its_code() {
+        let error = answered(StatusCode::Forbidden, Some("AuthorizationPermissionMismatch"));
+        assert_eq!(
+            error.to_string(),
+            "status 403 AuthorizationPermissionMismatch; give the app's identity the role Storage Blob Data Owner on the storage account; a new role takes some minutes"
+        );
+        assert!(error.spared());
+    }
+
+    #[test]
+    fn what_is_no_code_is_not_repeated() {
+        for code in ["made-up canary", "https://made-up?sig=canary", "", "403", "<b>"] {
+            let error = answered(StatusCode::BadGateway, Some(code));
+            assert_eq!(error, StorageError::Answered { status: 502, code: String::new() });
+            assert!(!format!("{error} {error:?}").contains("canary"));
+        }
+        assert_eq!(answered(StatusCode::BadGateway, None).to_string(), "status 502; it is tried again");
+    }
+
+    #[test]
+    fn only_a_request_that_never_left_or_was_refused_has_spared_the_blob() {
+        let of = |kind: ErrorKind| StorageError::from(azure_core::Error::with_message(kind, "made-up").with_context("made-up"));
+        assert!(of(ErrorKind::Connection).spared());
+        assert!(of(ErrorKind::Credential).spared());
+        assert!(!of(ErrorKind::Io).spared());
+        assert!(!of(ErrorKind::DataConversion).spared());
+        for (status, spared) in
+            [(200, false), (307, true), (400, true), (404, true), (408, false), (412, true), (429, true), (500, false), (503, false)]
+        {
+            assert_eq!(answered(StatusCode::from(status), None).spared(), spared, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_reason_for_no_token_is_found_behind_other_errors() {
+        let error = azure_core::Error::with_error(ErrorKind::Credential, NoToken::Refused(400), "made-up").with_context("made-up");
+        let error = StorageError::from(error);
+        assert_eq!(error, StorageError::NoToken(NoToken::Refused(400)));
+        assert!(error.to_string().starts_with("the identity endpoint answered with status 400; switch the app's managed identity on"));
+    }
+
+    #[test]
+    fn only_the_service_can_say_that_the_blob_is_missing() {
+        assert!(answered(StatusCode::NotFound, Some("BlobNotFound")).is_missing());
+        assert!(answered(StatusCode::NotFound, Some("ContainerNotFound")).is_missing());
+        assert!(!answered(StatusCode::NotFound, Some("ResourceNotFound")).is_missing());
+        assert!(!answered(StatusCode::NotFound, None).is_missing());
+        assert!(!answered(StatusCode::Gone, Some("BlobNotFound")).is_missing());
+    }
+}

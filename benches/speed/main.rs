@@ -1,0 +1,129 @@
+//! How fast the program is, as ratios to a bare axum handler that returns the same bytes on the same machine at the same time. Run by `cargo bench`;
+//! ends with an error that names what missed its target, unless `--report` is given (`cargo bench -- --report`).
+//!
+//! The shipped binary is measured, called as the Functions host calls it, with the embedded store and a simulated Exact Online. Its runs and the
+//! bare handler's take turns, so that whatever else the machine does meets both; a row is the median of the ratios of the pairs.
+
+mod handler;
+mod load;
+mod product;
+mod table;
+
+use std::io::Write;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, ensure};
+
+use handler::Handler;
+use load::Reply;
+use product::Product;
+use table::{Measured, Row, Target};
+
+/// Pairs of runs, of so many calls each.
+const RUNS: usize = 5;
+const CALLS: usize = 20_000;
+/// Calls before the first run: what is allocated once, is.
+const WARM_UP: usize = 5_000;
+/// Pairs of starts. They last a few milliseconds each and scatter more.
+const STARTS: usize = 25;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<ExitCode> {
+    let report_only = std::env::args().any(|argument| argument == "--report");
+    let product = Product::connected(handler::build(&["--bin", "exact-token-broker"])?).await?;
+    let bare = handler::build(&["--example", "bare_handler"])?;
+    let rows = measure(&product, |port, replies| replies.bare(Command::new(&bare), port)).await?;
+
+    let mut out = std::io::stdout().lock();
+    let cores = std::thread::available_parallelism()?;
+    writeln!(out, "\nMedians over {RUNS} pairs of runs of {CALLS} calls, {STARTS} pairs of starts; {cores} cores.\n")?;
+    writeln!(out, "| what | target | measured |\n|---|---|---|")?;
+    for row in &rows {
+        writeln!(out, "{row}")?;
+    }
+    let missed: Vec<&Row> = rows.iter().filter(|row| !row.is_met()).collect();
+    for row in &missed {
+        writeln!(out, "\nmissed: {}", row.what)?;
+    }
+    Ok(if missed.is_empty() || report_only { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What the program answers, and the bare handler is to answer.
+struct Replies {
+    alive: Reply,
+    token: Reply,
+}
+
+impl Replies {
+    async fn of(handler: &Handler) -> anyhow::Result<Self> {
+        Ok(Self { alive: load::once(handler.port, "/").await?, token: load::once(handler.port, "/api/GetToken").await? })
+    }
+
+    fn bare(&self, mut command: Command, port: u16) -> Command {
+        command.arg(port.to_string()).args([&self.alive.body, &self.token.body]).args(self.token.headers());
+        command
+    }
+}
+
+async fn measure(product: &Product, bare: impl Fn(u16, &Replies) -> Command) -> anyhow::Result<Vec<Row>> {
+    let ours = Handler::start(|port| product.serving(port))?;
+    let replies = Replies::of(&ours).await?;
+    ensure!(!replies.token.body.contains("warnings"), "{}", replies.token.body);
+    let theirs = Handler::start(|port| bare(port, &replies))?;
+    let same = Replies::of(&theirs).await?;
+    ensure!((&same.alive.body, &same.token.body) == (&replies.alive.body, &replies.token.body), "the bare handler answers otherwise");
+    ensure!(same.token.headers() == replies.token.headers() && same.alive.headers() == replies.alive.headers(), "and with other headers");
+
+    for handler in [&ours, &theirs] {
+        load::run(handler.port, WARM_UP, &replies.token).await?;
+    }
+    let (mut throughput, mut p99, mut processor) = (Vec::new(), Vec::new(), Vec::new());
+    for pair in 0..RUNS {
+        let [ours, theirs] = in_turn(pair, [&ours, &theirs], async |handler: &Handler| {
+            let before = handler.ticks()?;
+            let ran = load::run(handler.port, CALLS, &replies.token).await?;
+            Ok((ran, f64::from(handler.ticks()? - before)))
+        })
+        .await?;
+        eprintln!("{:.0}/s {:?} {} t| {:.0}/s {:?} {}", ours.0.calls_per_second, ours.0.p99, ours.1, theirs.0.calls_per_second, theirs.0.p99, theirs.1);
+        throughput.push(ours.0.calls_per_second / theirs.0.calls_per_second);
+        p99.push(ours.0.p99.as_secs_f64() / theirs.0.p99.as_secs_f64());
+        processor.push(ours.1 / theirs.1);
+    }
+    let resident = Measured::Bytes(ours.resident()?, Some(theirs.resident()?));
+    ensure!(product.requests() == 1, "{} token requests were made", product.requests());
+    drop((ours, theirs));
+
+    let mut starts = Vec::new();
+    for pair in 0..STARTS {
+        let [ours, theirs] = in_turn(pair, [true, false], async |ours| {
+            let handler = if ours { Handler::start(|port| product.serving(port)) } else { Handler::start(|port| bare(port, &replies)) };
+            Ok(handler?.started_in)
+        })
+        .await?;
+        eprint!("{ours:?}/{theirs:?} ");
+        starts.push(ours.as_secs_f64() / theirs.as_secs_f64());
+    }
+    let binary = std::fs::metadata(&product.binary).context("the binary has no size")?.len();
+    Ok(vec![
+        Row { what: "calls of a warm `GetToken` per second", target: Target::AtLeast(0.9), measured: Measured::Ratios(throughput) },
+        Row { what: "their latency, 99th percentile", target: Target::AtMost(1.3), measured: Measured::Ratios(p99) },
+        Row { what: "processor time per call", target: Target::None, measured: Measured::Ratios(processor) },
+        Row { what: "start of the process to its first answered `GET /`", target: Target::AtMost(2.0), measured: Measured::Ratios(starts) },
+        Row { what: "memory (RSS) after 100,000 calls", target: Target::AtMost(16.0), measured: resident },
+        Row { what: "release binary", target: Target::AtMost(12.0), measured: Measured::Bytes(binary, None) },
+    ])
+}
+
+/// The same for the program and for the bare handler, which of them first changing from pair to pair.
+async fn in_turn<S, T>(pair: usize, [ours, theirs]: [S; 2], act: impl AsyncFn(S) -> anyhow::Result<T>) -> anyhow::Result<[T; 2]> {
+    if pair % 2 == 0 {
+        let ours = act(ours).await?;
+        Ok([ours, act(theirs).await?])
+    } else {
+        let theirs = act(theirs).await?;
+        Ok([act(ours).await?, theirs])
+    }
+}
+
+const _: () = assert!(RUNS * CALLS >= 100_000, "so many calls before memory is looked at");

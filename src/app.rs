@@ -3,24 +3,36 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use azure_core::http::Transport;
 
+use crate::azure::{BlobLedger, KeyVault};
 use crate::clock::SystemClock;
-use crate::config::{Config, ConfigError, Store};
+use crate::config::{AzureStore, Config, ConfigError, Store};
 use crate::consent::{ImportError, Imported};
 use crate::exact_online::ExactOnline;
 use crate::functions::UseCases;
 use crate::get_token::{Ask, HandedOut, NoToken};
 use crate::local::{self, EmbeddedStore};
-use crate::ports::{Clock, LedgerStore};
+use crate::ports::{Clock, LedgerStore, Vault};
 use crate::refresh_token::{Refresher, Tick};
-use crate::status::Status;
+use crate::status::{LockHolder, Status};
 use crate::token::schedule::Policy;
 use crate::token::{ChainIdentity, Fingerprint, Secret};
 
 /// The use cases, wired.
 pub struct Broker {
     refresher: Arc<Refresher>,
-    store: EmbeddedStore,
+    place: String,
+    /// Where it is this program that keeps the lock.
+    embedded: Option<EmbeddedStore>,
+}
+
+/// What stands behind the two ports of the store.
+struct Behind {
+    vault: Arc<dyn Vault>,
+    ledger: Arc<dyn LedgerStore>,
+    place: String,
+    embedded: Option<EmbeddedStore>,
 }
 
 impl Broker {
@@ -28,20 +40,24 @@ impl Broker {
     pub fn open(config: Config) -> Result<Self, ConfigError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let exact = config.exact;
-        let http = crate::http::client(&exact.base_url).map_err(|_| ConfigError {
-            problems: vec!["the system's TLS certificates could not be loaded; install the package ca-certificates".to_owned()],
-        })?;
-        let Store::Embedded { path } = config.store;
-        let store = EmbeddedStore::new(path, Arc::clone(&clock));
+        let http = crate::http::client(&exact.base_url).map_err(no_certificates)?;
+        let Behind { vault, ledger, place, embedded } = match config.store {
+            Store::Embedded { path } => {
+                let store = EmbeddedStore::new(path, Arc::clone(&clock));
+                let place = store.path().display().to_string();
+                Behind { vault: Arc::new(store.clone()), ledger: Arc::new(store.clone()), place, embedded: Some(store) }
+            }
+            Store::Azure(store) => azure(store, &clock)?,
+        };
         let policy = Policy {
             mode: config.mode,
             chain: ChainIdentity { base_url: exact.base_url.clone(), client_id: exact.client_id.clone(), user: None },
             settings: Fingerprint::of_parts(&[&exact.base_url, &exact.client_id, exact.client_secret.reveal()]),
-            lock_id: store.lock_id(),
+            lock_id: ledger.lock_id(),
         };
         let endpoint = ExactOnline::new(http, exact.base_url, exact.client_id, exact.client_secret);
-        let refresher = Refresher::new(Arc::new(endpoint), Arc::new(store.clone()), Arc::new(store.clone()), clock, policy);
-        Ok(Self { refresher: Arc::new(refresher), store })
+        let refresher = Refresher::new(Arc::new(endpoint), vault, ledger, clock, policy);
+        Ok(Self { refresher: Arc::new(refresher), place, embedded })
     }
 
     /// One answer to a caller.
@@ -56,15 +72,17 @@ impl Broker {
 
     /// Where the tokens are kept.
     #[must_use]
-    pub fn file(&self) -> &std::path::Path {
-        self.store.path()
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// What is known of the chain.
     pub async fn status(&self) -> Status {
         let mut status = Status::of(&self.refresher).await;
-        status.store = self.file().display().to_string();
-        status.lock_holder = self.store.holder().await.ok().flatten().map(|local::Holder { pid, since }| crate::status::LockHolder { pid, since });
+        self.place.clone_into(&mut status.store);
+        if let Some(store) = &self.embedded {
+            status.lock_holder = store.holder().await.ok().flatten().map(|local::Holder { pid, since }| LockHolder { pid, since });
+        }
         status
     }
 
@@ -72,6 +90,27 @@ impl Broker {
     pub async fn finish(&self) {
         self.refresher.finish().await;
     }
+}
+
+/// Key Vault and the ledger blob.
+fn azure(store: AzureStore, clock: &Arc<dyn Clock>) -> Result<Behind, ConfigError> {
+    let AzureStore { vault, storage, storage_identity } = store;
+    let transport = Transport::new(Arc::new(crate::http::azure_client(storage.endpoint.as_str()).map_err(no_certificates)?));
+    let host = vault.vault_url.trim_start_matches("https://").to_owned();
+    let credentials = storage_identity.map(crate::azure::Identity::credentials);
+    let ledger = BlobLedger::new(&storage, credentials, &transport, Arc::clone(clock), &host, &vault.secret_name).map_err(unusable)?;
+    let vault = KeyVault::new(vault).map_err(|problem| unusable(problem.to_string()))?;
+    let place = format!("{}, ledger {}", vault.place(), ledger.place());
+    Ok(Behind { vault: Arc::new(vault), ledger: Arc::new(ledger), place, embedded: None })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "map_err gives it by value")]
+fn no_certificates(_: reqwest::Error) -> ConfigError {
+    unusable("the system's TLS certificates could not be loaded; install the package ca-certificates".to_owned())
+}
+
+fn unusable(problem: String) -> ConfigError {
+    ConfigError { problems: vec![problem] }
 }
 
 #[async_trait]

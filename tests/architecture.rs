@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("get_token", &["ports", "refresh_token", "token"]),
     ("consent", &["ports", "refresh_token", "token"]),
     ("status", &["get_token", "ports", "refresh_token", "token"]),
-    ("config", &["exact_online", "token"]),
+    ("config", &["azure", "exact_online", "token"]),
     ("telemetry", &[]),
     ("functions", &["config", "get_token", "refresh_token", "token"]),
     ("cli", &["app", "config", "consent", "functions", "get_token", "refresh_token", "status", "telemetry", "token"]),

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use azure_core::Bytes;
-use azure_core::credentials::TokenCredential;
 use azure_core::http::policies::Policy;
 use azure_core::http::{ClientOptions, RequestContent, RetryOptions, Transport, Url};
 use azure_storage_blob::models::{
@@ -21,7 +20,7 @@ use azure_storage_blob::{BlobClient, BlobClientOptions, BlobContainerClient, Blo
 use jiff::Timestamp;
 use tracing::{debug, warn};
 
-use super::bounded_credential::BoundedCredential;
+use super::identity::Credentials;
 use super::read_retry::ReadRetry;
 use super::shared_key::SharedKey;
 use super::storage::{Access, StorageSettings};
@@ -46,15 +45,54 @@ const LARGEST: usize = 1 << 20;
 pub struct BlobLedger {
     /// The blob's URL without query: for texts, and to be hashed.
     place: String,
+    connect: Connect,
+    clients: Mutex<Arc<Clients>>,
+    clock: Arc<StorageClock>,
+    /// The blob as it was when it was last seen empty: that is what a first ledger is written over.
+    empty: Mutex<Option<Etag>>,
+}
+
+/// What all requests go through.
+struct Clients {
     /// Tries again what may be tried again.
     reading: BlobClient,
     /// Sends once. A second, identical client: the crate has no retry setting per call.
     writing: BlobClient,
     /// Sends once.
     container: BlobContainerClient,
-    clock: Arc<StorageClock>,
-    /// The blob as it was when it was last seen empty: that is what a first ledger is written over.
-    empty: Mutex<Option<Etag>>,
+}
+
+/// What clients are made of.
+struct Connect {
+    blob: Url,
+    container: Url,
+    credentials: Option<Credentials>,
+    policies: Vec<Arc<dyn Policy>>,
+    transport: Transport,
+}
+
+impl Connect {
+    /// Clients that know no token yet.
+    fn clients(&self) -> Result<Clients, String> {
+        let credential = self.credentials.as_ref().map(|make| make()).transpose().map_err(|problem| problem.to_string())?;
+        let options = |retry| ClientOptions {
+            per_try_policies: self.policies.clone(),
+            retry,
+            transport: Some(self.transport.clone()),
+            ..ClientOptions::default()
+        };
+        let refused = |_| "the address of the app's storage cannot be used: an identity needs https".to_owned();
+        let blob = |retry| {
+            let options = BlobClientOptions { client_options: options(retry), ..BlobClientOptions::default() };
+            BlobClient::new(self.blob.clone(), credential.clone(), Some(options)).map_err(refused)
+        };
+        let container_options = BlobContainerClientOptions { client_options: options(RetryOptions::none()), ..BlobContainerClientOptions::default() };
+        Ok(Clients {
+            reading: blob(RetryOptions::custom(Arc::new(ReadRetry)))?,
+            writing: blob(RetryOptions::none())?,
+            container: BlobContainerClient::new(self.container.clone(), credential.clone(), Some(container_options)).map_err(refused)?,
+        })
+    }
 }
 
 impl BlobLedger {
@@ -68,7 +106,7 @@ impl BlobLedger {
     /// A sentence for the operator, without any value.
     pub fn new(
         settings: &StorageSettings,
-        identity: Option<Arc<dyn TokenCredential>>,
+        identity: Option<Credentials>,
         transport: &Transport,
         clock: Arc<dyn Clock>,
         vault_host: &str,
@@ -76,7 +114,7 @@ impl BlobLedger {
     ) -> Result<Self, String> {
         let clock = Arc::new(StorageClock::new(clock));
         let mut policies: Vec<Arc<dyn Policy>> = vec![Arc::clone(&clock) as Arc<dyn Policy>];
-        let mut credential: Option<Arc<dyn TokenCredential>> = None;
+        let mut credentials = None;
         let mut signature = None;
         match &settings.access {
             Access::AccountKey(key) => {
@@ -85,37 +123,51 @@ impl BlobLedger {
             }
             Access::SharedAccessSignature(query) => signature = Some(query.reveal()),
             Access::Identity { .. } => {
-                let identity = identity.ok_or("the app's storage is to be opened with an identity, and there is none")?;
-                credential = Some(Arc::new(BoundedCredential(identity)));
+                credentials = Some(identity.ok_or("the app's storage is to be opened with an identity, and there is none")?);
             }
         }
-        let options =
-            |retry| ClientOptions { per_try_policies: policies.clone(), retry, transport: Some(transport.clone()), ..ClientOptions::default() };
-        let reads = RetryOptions::custom(Arc::new(ReadRetry));
-        let writes = RetryOptions::none();
-
         let name = format!("{}.json", secret_name.to_ascii_lowercase());
-        let container = below(&settings.endpoint, &[CONTAINER]);
-        let blob = below(&container, &[&vault_host.to_ascii_lowercase(), &name]);
+        let mut container = below(&settings.endpoint, &[CONTAINER]);
+        let mut blob = below(&container, &[&vault_host.to_ascii_lowercase(), &name]);
         let place = blob.to_string();
-        let with_signature = |mut url: Url| {
-            url.set_query(signature);
-            url
+        container.set_query(signature);
+        blob.set_query(signature);
+        let connect = Connect { blob, container, credentials, policies, transport: transport.clone() };
+        let clients = Mutex::new(Arc::new(connect.clients()?));
+        Ok(Self { place, connect, clients, clock, empty: Mutex::default() })
+    }
+
+    /// One call of the port: bounded, and made once more with a new token if the service refused the one it was made with.
+    async fn call<T, F>(&self, what: impl Fn(Arc<Clients>) -> F) -> Result<T, StorageError>
+    where
+        F: Future<Output = Result<T, StorageError>>,
+    {
+        let calling = async {
+            let clients = self.clients();
+            match what(Arc::clone(&clients)).await {
+                // Refused before anything was done, so that this is no second try of a write.
+                Err(error) if error.token_refused() && self.connect.credentials.is_some() => match self.afresh(&clients) {
+                    Some(afresh) => what(afresh).await,
+                    None => Err(error),
+                },
+                result => result,
+            }
         };
-        let client = |retry| {
-            let options = BlobClientOptions { client_options: options(retry), ..BlobClientOptions::default() };
-            BlobClient::new(with_signature(blob.clone()), credential.clone(), Some(options))
-        };
-        let container_options = BlobContainerClientOptions { client_options: options(writes.clone()), ..BlobContainerClientOptions::default() };
-        let refused = |_| "the address of the app's storage cannot be used: an identity needs https".to_owned();
-        Ok(Self {
-            reading: client(reads).map_err(refused)?,
-            writing: client(writes).map_err(refused)?,
-            container: BlobContainerClient::new(with_signature(container), credential.clone(), Some(container_options)).map_err(refused)?,
-            place,
-            clock,
-            empty: Mutex::default(),
-        })
+        tokio::time::timeout(CALL_WITHIN, calling).await.unwrap_or(Err(StorageError::NoReply))
+    }
+
+    fn clients(&self) -> Arc<Clients> {
+        Arc::clone(&self.clients.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Clients that know no token, in place of those that were `refused`. Of several callers who were refused at once, the first makes them.
+    fn afresh(&self, refused: &Arc<Clients>) -> Option<Arc<Clients>> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&clients, refused) {
+            warn!("the blob service refused the identity's token; another one is asked for");
+            *clients = Arc::new(self.connect.clients().ok()?);
+        }
+        Some(Arc::clone(&clients))
     }
 
     /// Where the ledger is: for `status` and for texts. Without any signature.
@@ -136,29 +188,23 @@ impl BlobLedger {
         *self.empty.lock().unwrap_or_else(PoisonError::into_inner) = etag;
     }
 
-    async fn acquire(&self, owner: &LockOwner) -> Result<(), StorageError> {
-        let options = BlobClientAcquireLeaseOptions { proposed_lease_id: Some(owner.0.clone()), ..BlobClientAcquireLeaseOptions::default() };
-        self.writing.acquire_lease(LEASE_SECONDS, Some(options)).await?;
-        Ok(())
-    }
-
     /// The blob as it is made: empty. Somebody else may be quicker, which is as good.
-    async fn create(&self) -> Result<(), StorageError> {
-        match self.create_blob().await {
+    async fn create(&self, clients: &Clients) -> Result<(), StorageError> {
+        match self.create_blob(clients).await {
             Err(error) if error.is(404, &["ContainerNotFound"]) => {}
             other => return other,
         }
-        match self.container.create(None).await.map_err(StorageError::from) {
+        match clients.container.create(None).await.map_err(StorageError::from) {
             Err(error) if !error.is(409, &["ContainerAlreadyExists"]) => return Err(error),
             Ok(_) | Err(_) => {}
         }
-        self.create_blob().await
+        self.create_blob(clients).await
     }
 
-    async fn create_blob(&self) -> Result<(), StorageError> {
+    async fn create_blob(&self, clients: &Clients) -> Result<(), StorageError> {
         let options =
             BlockBlobClientUploadOptions { blob_content_type: Some("application/json".to_owned()), ..BlockBlobClientUploadOptions::default() };
-        match self.writing.upload(RequestContent::from(Vec::new()), Some(options.if_not_exists())).await.map_err(StorageError::from) {
+        match clients.writing.upload(RequestContent::from(Vec::new()), Some(options.if_not_exists())).await.map_err(StorageError::from) {
             Ok(made) => {
                 self.set_empty(made.etag.map(|etag| Etag(etag.to_string())));
                 Ok(())
@@ -168,49 +214,55 @@ impl BlobLedger {
         }
     }
 
-    /// The body and what names it; None if there is no blob.
-    async fn download(&self) -> Result<Option<(Bytes, Etag)>, StorageError> {
-        // One part of one byte more than is believed: whatever is there, it is read in one request, and body and ETag belong together.
-        let part = std::num::NonZero::new(LARGEST + 1);
-        let options =
-            BlobClientDownloadOptions { range: Some(HttpRange::from(0..LARGEST + 1)), partition_size: part, ..BlobClientDownloadOptions::default() };
-        let found = match self.reading.download(Some(options)).await.map_err(StorageError::from) {
+    /// What a first ledger is to be written over. None: there is a ledger, or no blob.
+    async fn etag_of_empty(&self) -> Result<Option<Etag>, StorageError> {
+        if let Some(etag) = self.empty() {
+            return Ok(Some(etag));
+        }
+        let properties = self.call(async |clients: Arc<Clients>| Ok(clients.reading.get_properties(None).await?)).await;
+        let found = match properties {
             Ok(found) => found,
-            Err(error) if error.is_missing() => return Ok(None),
+            Err(StorageError::Answered { status: 404, .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let etag = found.properties.etag.ok_or(StorageError::NoReply)?;
-        Ok(Some((found.body.collect().await?, Etag(etag.to_string()))))
-    }
-
-    /// What a first ledger is to be written over.
-    async fn etag_of_empty(&self) -> Result<Etag, WriteError> {
-        if let Some(etag) = self.empty() {
-            return Ok(etag);
-        }
-        let not_writable = |error: &StorageError| WriteError::NotWritable(self.explain(error));
-        let found = match self.reading.get_properties(None).await.map_err(StorageError::from) {
-            Ok(found) => found,
-            Err(StorageError::Answered { status: 404, .. }) => return Err(WriteError::Conflict),
-            Err(error) => return Err(not_writable(&error)),
-        };
         match (found.content_length(), found.etag()) {
-            (Ok(Some(0)), Ok(Some(etag))) => Ok(Etag(etag.to_string())),
-            (Ok(Some(_)), _) => Err(WriteError::Conflict),
-            _ => Err(not_writable(&StorageError::NoReply)),
+            (Ok(Some(0)), Ok(Some(etag))) => Ok(Some(Etag(etag.to_string()))),
+            (Ok(Some(_)), _) => Ok(None),
+            _ => Err(StorageError::NoReply),
         }
     }
+}
 
-    async fn upload(&self, owner: &LockOwner, ledger: &Ledger, over: &Etag) -> Result<Etag, StorageError> {
-        let options = BlockBlobClientUploadOptions {
-            lease_id: Some(owner.0.clone()),
-            if_match: Some(over.0.clone().into()),
-            blob_content_type: Some("application/json".to_owned()),
-            ..BlockBlobClientUploadOptions::default()
-        };
-        let written = self.writing.upload(RequestContent::from(ledger_to_json(ledger).into_bytes()), Some(options)).await?;
-        written.etag.map(|etag| Etag(etag.to_string())).ok_or(StorageError::NoReply)
-    }
+async fn acquire(clients: &Clients, owner: &LockOwner) -> Result<(), StorageError> {
+    let options = BlobClientAcquireLeaseOptions { proposed_lease_id: Some(owner.0.clone()), ..BlobClientAcquireLeaseOptions::default() };
+    clients.writing.acquire_lease(LEASE_SECONDS, Some(options)).await?;
+    Ok(())
+}
+
+/// The body and what names it; None if there is no blob.
+async fn download(clients: &Clients) -> Result<Option<(Bytes, Etag)>, StorageError> {
+    // One part of one byte more than is believed: whatever is there, it is read in one request, and body and ETag belong together.
+    let part = std::num::NonZero::new(LARGEST + 1);
+    let options =
+        BlobClientDownloadOptions { range: Some(HttpRange::from(0..LARGEST + 1)), partition_size: part, ..BlobClientDownloadOptions::default() };
+    let found = match clients.reading.download(Some(options)).await.map_err(StorageError::from) {
+        Ok(found) => found,
+        Err(error) if error.is_missing() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let etag = found.properties.etag.ok_or(StorageError::NoReply)?;
+    Ok(Some((found.body.collect().await?, Etag(etag.to_string()))))
+}
+
+async fn upload(clients: &Clients, owner: &LockOwner, ledger: &Ledger, over: &Etag) -> Result<Etag, StorageError> {
+    let options = BlockBlobClientUploadOptions {
+        lease_id: Some(owner.0.clone()),
+        if_match: Some(over.0.clone().into()),
+        blob_content_type: Some("application/json".to_owned()),
+        ..BlockBlobClientUploadOptions::default()
+    };
+    let written = clients.writing.upload(RequestContent::from(ledger_to_json(ledger).into_bytes()), Some(options)).await?;
+    written.etag.map(|etag| Etag(etag.to_string())).ok_or(StorageError::NoReply)
 }
 
 #[async_trait]
@@ -224,7 +276,10 @@ impl LedgerStore for BlobLedger {
     }
 
     async fn read(&self) -> Result<Option<Snapshot>, LedgerError> {
-        let found = within(self.download()).await.map_err(|error| LedgerError::Unavailable(self.explain(&error)))?;
+        let found = self
+            .call(async |clients: Arc<Clients>| download(&clients).await)
+            .await
+            .map_err(|error| LedgerError::Unavailable(self.explain(&error)))?;
         let Some((body, etag)) = found else {
             self.set_empty(None);
             return Ok(None);
@@ -249,23 +304,23 @@ impl LedgerStore for BlobLedger {
     }
 
     async fn lock(&self, owner: &LockOwner) -> Result<(), LockError> {
-        let take = async {
-            match self.acquire(owner).await {
+        let take = async |clients: Arc<Clients>| {
+            match acquire(&clients, owner).await {
                 Err(error) if error.is_missing() => {}
                 other => return other,
             }
-            self.create().await?;
-            self.acquire(owner).await
+            self.create(&clients).await?;
+            acquire(&clients, owner).await
         };
-        within(take).await.map_err(|error| match error {
+        self.call(take).await.map_err(|error| match error {
             error if error.is(409, &["LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"]) => LockError::Held,
             error => LockError::Unavailable(self.explain(&error)),
         })
     }
 
     async fn renew(&self, owner: &LockOwner) -> Result<(), LockError> {
-        let renew = async { Ok(self.writing.renew_lease(owner.0.clone(), None).await.map(drop)?) };
-        within(renew).await.map_err(|error| match error {
+        let renew = async |clients: Arc<Clients>| Ok(clients.writing.renew_lease(owner.0.clone(), None).await.map(drop)?);
+        self.call(renew).await.map_err(|error| match error {
             // A lease of a blob that is gone is gone.
             error if error.is_missing() => LockError::Held,
             error if error.is(409, LEASE_LOST) => LockError::Held,
@@ -274,8 +329,8 @@ impl LedgerStore for BlobLedger {
     }
 
     async fn unlock(&self, owner: &LockOwner) {
-        let release = async { Ok(self.writing.release_lease(owner.0.clone(), None).await.map(drop)?) };
-        if let Err(error) = within(release).await {
+        let release = async |clients: Arc<Clients>| Ok(clients.writing.release_lease(owner.0.clone(), None).await.map(drop)?);
+        if let Err(error) = self.call(release).await {
             debug!(problem = %error, "the lock was not given back; it ends by itself");
         }
     }
@@ -283,9 +338,12 @@ impl LedgerStore for BlobLedger {
     async fn write(&self, owner: &LockOwner, ledger: &Ledger, over: Option<&Etag>) -> Result<Etag, WriteError> {
         let over = match over {
             Some(etag) => etag.clone(),
-            None => within_or(self.etag_of_empty(), || WriteError::NotWritable(self.explain(&StorageError::NoReply))).await?,
+            None => match self.etag_of_empty().await {
+                Ok(etag) => etag.ok_or(WriteError::Conflict)?,
+                Err(error) => return Err(WriteError::NotWritable(self.explain(&error))),
+            },
         };
-        match within(self.upload(owner, ledger, &over)).await {
+        match self.call(async |clients: Arc<Clients>| upload(&clients, owner, ledger, &over).await).await {
             Ok(etag) => {
                 self.set_empty(None);
                 Ok(etag)
@@ -307,14 +365,6 @@ impl LedgerStore for BlobLedger {
 /// How a renewal is refused where the lease is another's, was broken, or is over and somebody wrote since.
 const LEASE_LOST: &[&str] =
     &["LeaseIdMismatchWithLeaseOperation", "LeaseIsBrokenAndCannotBeRenewed", "LeaseNotPresentWithLeaseOperation", "LeaseLost"];
-
-async fn within<T>(call: impl Future<Output = Result<T, StorageError>>) -> Result<T, StorageError> {
-    within_or(call, || StorageError::NoReply).await
-}
-
-async fn within_or<T, E>(call: impl Future<Output = Result<T, E>>, late: impl FnOnce() -> E) -> Result<T, E> {
-    tokio::time::timeout(CALL_WITHIN, call).await.unwrap_or_else(|_| Err(late()))
-}
 
 fn below(url: &Url, segments: &[&str]) -> Url {
     let mut url = url.clone();

@@ -39,11 +39,11 @@ pub struct NotUsable(pub(super) String);
 
 impl Identity {
     /// Chooses by what the platform provides. A managed identity needs endpoint and header; with neither, or one of them, a developer's machine is
-    /// meant. `client_id` is that of a user-assigned identity, a GUID.
-    pub fn choose(endpoint: Option<&str>, has_header: bool, client_id: Option<&str>) -> Result<Self, NotUsable> {
+    /// meant. `client_id` is that of a user-assigned identity, a GUID. An error says what is wrong with it, without it.
+    pub fn choose(endpoint: Option<&str>, has_header: bool, client_id: Option<&str>) -> Result<Self, &'static str> {
         let client_id = client_id.map(str::trim).filter(|id| !id.is_empty());
         if client_id.is_some_and(|id| uuid::Uuid::try_parse(id).is_err()) {
-            return Err(NotUsable("AZURE_CLIENT_ID is not a GUID; it is the client ID of the user-assigned identity".to_owned()));
+            return Err("is not a GUID; it is the client ID of the user-assigned identity");
         }
         Ok(match endpoint.filter(|endpoint| !endpoint.is_empty() && has_header) {
             Some(endpoint) => Self::Managed { endpoint: endpoint.to_owned(), client_id: client_id.map(str::to_lowercase) },
@@ -61,8 +61,9 @@ impl Identity {
         }
     }
 
-    /// A new credential with an empty cache. Sends nothing, starts nothing.
-    pub(super) fn credential(&self) -> Result<Arc<dyn TokenCredential>, NotUsable> {
+    /// A new credential with an empty cache. Sends nothing, starts nothing. Its calls end soon, and whatever goes wrong with them is an
+    /// [`ErrorKind::Credential`], so that "no token" is never taken for "no reply to a write".
+    pub fn credential(&self) -> Result<Arc<dyn TokenCredential>, NotUsable> {
         let (inner, within): (Arc<dyn TokenCredential>, _) = match self {
             Self::Managed { endpoint, client_id } => {
                 let http = crate::http::client(endpoint).map_err(|_| NotUsable(super::transport::NO_CERTIFICATES.to_owned()))?;
@@ -89,6 +90,21 @@ impl Identity {
         };
         Ok(Arc::new(InTime { inner, within, managed: matches!(self, Self::Managed { .. }) }))
     }
+
+    /// What makes credentials: a service that refuses a token is asked again with a new one, and only a new credential knows no token.
+    #[must_use]
+    pub fn credentials(self) -> Credentials {
+        Arc::new(move || self.credential())
+    }
+}
+
+/// Makes a credential with an empty cache.
+pub type Credentials = Arc<dyn Fn() -> Result<Arc<dyn TokenCredential>, NotUsable> + Send + Sync>;
+
+/// A managed identity whose calls end within [`TOKEN_WITHIN`], and whose errors are ours.
+#[must_use]
+pub fn in_time(inner: Arc<dyn TokenCredential>) -> Arc<dyn TokenCredential> {
+    Arc::new(InTime { inner, within: TOKEN_WITHIN, managed: true })
 }
 
 /// Why there is no token, in our own words. Travels inside the SDK's error.
@@ -146,7 +162,8 @@ fn explain(error: &Error) -> String {
             Some(ErrorKind::HttpResponse { status, .. }) => {
                 let status = u16::from(*status);
                 let remedy = if status == 400 {
-                    "the identity is not assigned to this app: switch the system-assigned identity on, or assign the one that AZURE_CLIENT_ID names"
+                    "the identity is not assigned to this app: switch the system-assigned identity on, or assign the one that AZURE_CLIENT_ID or \
+                     AzureWebJobsStorage__clientId names"
                 } else {
                     "the platform's endpoint failed; it is asked again at the next call"
                 };
@@ -175,8 +192,7 @@ mod tests {
         assert_eq!(Identity::choose(Some(ENDPOINT), false, None), Ok(Identity::DeveloperTools));
         assert_eq!(Identity::choose(Some(""), true, None), Ok(Identity::DeveloperTools));
         assert_eq!(Identity::choose(None, true, None), Ok(Identity::DeveloperTools));
-        let problem = Identity::choose(Some(ENDPOINT), true, Some("made-up-secret")).unwrap_err().to_string();
-        assert!(problem.contains("AZURE_CLIENT_ID") && !problem.contains("made-up-secret"), "{problem}");
+        assert!(Identity::choose(Some(ENDPOINT), true, Some("made-up-secret")).unwrap_err().starts_with("is not a GUID"));
     }
 
     #[test]

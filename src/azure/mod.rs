@@ -14,7 +14,6 @@ pub mod key_vault;
 pub mod shared_key;
 pub mod storage;
 
-mod bounded_credential;
 mod read_retry;
 mod storage_clock;
 mod storage_error;

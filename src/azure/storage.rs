@@ -23,8 +23,9 @@ pub const CREDENTIAL: &str = "AzureWebJobsStorage__credential";
 /// Of a user-assigned identity.
 pub const CLIENT_ID: &str = "AzureWebJobsStorage__clientId";
 /// Another way to name an identity, which the official crates' managed identity has too; see [`IDENTITIES_NOT_SUPPORTED`].
-const RESOURCE_ID: &str = "AzureWebJobsStorage__managedIdentityResourceId";
-const CLIENT_SECRET: &str = "AzureWebJobsStorage__clientSecret";
+pub const RESOURCE_ID: &str = "AzureWebJobsStorage__managedIdentityResourceId";
+/// Yet another; see there.
+pub const CLIENT_SECRET: &str = "AzureWebJobsStorage__clientSecret";
 
 /// All names that are looked up.
 pub const NAMES: [&str; 7] = [CONNECTION_STRING, ACCOUNT_NAME, BLOB_SERVICE_URI, CREDENTIAL, CLIENT_ID, RESOURCE_ID, CLIENT_SECRET];

@@ -1,19 +1,18 @@
 //! What went wrong between us and the blob service, and what a person can do about it. Holds no text from outside but an error code.
 
-use std::error::Error as _;
 use std::fmt;
 
 use azure_core::error::ErrorKind;
 
-use super::bounded_credential::NoToken;
+use super::identity::NoToken;
 
 /// Named by what is known of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum StorageError {
     /// There was no connection to send it on.
     NotConnected,
-    /// There was no token to send it with.
-    NoToken(NoToken),
+    /// There was no token to send it with, for this reason.
+    NoToken(String),
     /// It may have been sent; no whole reply came.
     NoReply,
     /// The reply says no.
@@ -33,21 +32,10 @@ impl From<azure_core::Error> for StorageError {
                 Self::Answered { status: (*status).into(), code }
             }
             ErrorKind::Connection => Self::NotConnected,
-            ErrorKind::Credential => Self::NoToken(no_token(&error)),
+            ErrorKind::Credential => Self::NoToken(NoToken::within(&error).map_or_else(|| "no token".to_owned(), ToString::to_string)),
             ErrorKind::Io | ErrorKind::DataConversion | ErrorKind::Other => Self::NoReply,
         }
     }
-}
-
-fn no_token(error: &azure_core::Error) -> NoToken {
-    let mut next = error.source();
-    while let Some(error) = next {
-        if let Some(why) = error.downcast_ref() {
-            return *why;
-        }
-        next = error.source();
-    }
-    NoToken::Failed
 }
 
 /// A code is made of letters; anything else did not come from the blob service.
@@ -66,6 +54,11 @@ impl StorageError {
         self.is(404, &["BlobNotFound", "ContainerNotFound"])
     }
 
+    /// The token is what displeased: a new one may do, since the crates keep one until shortly before its end.
+    pub(super) fn token_refused(&self) -> bool {
+        matches!(self, Self::Answered { status: 401, .. })
+    }
+
     /// Whether a write that ended so was certainly not carried out.
     pub(super) fn spared(&self) -> bool {
         match self {
@@ -78,11 +71,9 @@ impl StorageError {
     /// What to do about it: the setting, role or rule to look at.
     fn remedy(&self) -> &'static str {
         let (status, code) = match self {
+            Self::NoToken(_) => return "nothing was sent to the storage account",
             Self::NotConnected => {
                 return "check the account's name in AzureWebJobsStorage, and whether this app may reach it (DNS, network rules, proxy)";
-            }
-            Self::NoToken(_) => {
-                return "switch the app's managed identity on, and check AzureWebJobsStorage__clientId if it is a user-assigned one";
             }
             Self::NoReply => return "it is tried again",
             Self::Answered { status, code } => (*status, code.as_str()),
@@ -113,7 +104,7 @@ impl fmt::Display for StorageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotConnected => f.write_str("no connection")?,
-            Self::NoToken(why) => why.fmt(f)?,
+            Self::NoToken(why) => f.write_str(why)?,
             Self::NoReply => f.write_str("no answer")?,
             Self::Answered { status, code } if code.is_empty() => write!(f, "status {status}")?,
             Self::Answered { status, code } => write!(f, "status {status} {code}")?,
@@ -165,14 +156,6 @@ mod tests {
         {
             assert_eq!(answered(StatusCode::from(status), None).spared(), spared, "{status}");
         }
-    }
-
-    #[test]
-    fn the_reason_for_no_token_is_found_behind_other_errors() {
-        let error = azure_core::Error::with_error(ErrorKind::Credential, NoToken::Refused(400), "made-up").with_context("made-up");
-        let error = StorageError::from(error);
-        assert_eq!(error, StorageError::NoToken(NoToken::Refused(400)));
-        assert!(error.to_string().starts_with("the identity endpoint answered with status 400; switch the app's managed identity on"));
     }
 
     #[test]

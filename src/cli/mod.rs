@@ -104,8 +104,8 @@ async fn import(current: &Path, replace: bool) -> anyhow::Result<ExitCode> {
     io::stdin().take(MOST_INPUT).read_to_string(&mut text).context("standard input could not be read as text")?;
     let imported = broker.import(Secret::new(text.trim()), replace).await?;
     let what = if imported.replaced { "took the place of the stored one" } else { "is stored" };
-    let (epoch, file) = (imported.epoch, broker.file().display());
-    print(&format!("The refresh token {what} (epoch {epoch}) in {file}.\nThe next tick or call asks Exact Online for a pair."))?;
+    let (epoch, place) = (imported.epoch, broker.place());
+    print(&format!("The refresh token {what} (epoch {epoch}) in {place}.\nThe next tick or call asks Exact Online for a pair."))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,6 +6,7 @@
 
 pub mod source;
 
+mod azure;
 mod base_url;
 mod table;
 
@@ -16,10 +17,11 @@ use crate::exact_online::region;
 use crate::token::Secret;
 use crate::token::schedule::Mode;
 
+pub use azure::AzureStore;
 pub use source::{command_line, environment};
 pub use table::{
-    EXACT_BASE_URL, EXACT_CLIENT_ID, EXACT_CLIENT_SECRET, EXACT_REGION, FUNCTIONS_CUSTOMHANDLER_PORT, KEY_VAULT_URL, REFRESH_POLICY, RUST_LOG,
-    SETTINGS, Setting, TOKEN_FILE,
+    AZURE_CLIENT_ID, EXACT_BASE_URL, EXACT_CLIENT_ID, EXACT_CLIENT_SECRET, EXACT_REGION, FUNCTIONS_CUSTOMHANDLER_PORT, KEY_VAULT_URL, REFRESH_POLICY,
+    RUST_LOG, SETTINGS, STORAGE, STORAGE_ACCOUNT, STORAGE_CLIENT_ID, STORAGE_CREDENTIAL, STORAGE_URI, Setting, TOKEN_FILE, TOKEN_SECRET_NAME,
 };
 
 /// Everything that the settings say.
@@ -51,6 +53,8 @@ pub enum Store {
         /// Absolute if the current folder was given absolutely.
         path: PathBuf,
     },
+    /// Key Vault and a blob.
+    Azure(AzureStore),
 }
 
 /// The folder of `host.json`, as the host tells it.
@@ -122,7 +126,7 @@ pub fn app_root(lookup: impl Fn(&str) -> Option<String>, current: &Path) -> Path
 
 /// All names that are ever looked up.
 fn names() -> impl Iterator<Item = &'static str> {
-    SETTINGS.iter().map(|setting| setting.name).chain(PLATFORM).chain(PLATFORM_TOGETHER).chain([APP_ROOT, CORE_TOOLS])
+    SETTINGS.iter().map(|setting| setting.name).chain(PLATFORM).chain(PLATFORM_TOGETHER).chain([APP_ROOT, CORE_TOOLS]).chain(azure::ALSO_LOOKED_UP)
 }
 
 fn given(lookup: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
@@ -137,9 +141,16 @@ fn text(lookup: impl Fn(&str) -> Option<String>, setting: Setting) -> Result<Opt
             setting,
             "the platform could not resolve the Key Vault reference: check the secret's URI and whether the app's identity may read it",
         )),
-        Some(value) if starts(&value, PLACEHOLDER) => Err(problem(setting, "is still the example's placeholder: put your own value in its place")),
-        value => Ok(value),
+        Some(value) => placeholder(|_| Some(value.clone()), setting.name).map_or(Ok(Some(value)), Err),
+        None => Ok(None),
     }
+}
+
+/// What is to be said of a value that stands in the example.
+fn placeholder(lookup: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    let value = given(lookup, name)?;
+    let found = value.get(..PLACEHOLDER.len()).is_some_and(|start| start.eq_ignore_ascii_case(PLACEHOLDER));
+    found.then(|| format!("{name}: is still the example's placeholder: put your own value in its place"))
 }
 
 fn problem(setting: Setting, what: &str) -> String {
@@ -178,23 +189,27 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     fn store(&mut self, current: &Path) -> Option<Store> {
         let azure = self.sign_of_azure();
         let (file, vault) = (self.text(TOKEN_FILE), self.text(KEY_VAULT_URL));
+        let vault = match vault {
+            Some(None) => None,
+            // What else is wrong with this store is worth knowing now.
+            None => Some(None),
+            Some(vault) => Some(vault),
+        };
+        if let Some(vault) = vault {
+            let store = self.azure_store(vault.as_deref(), azure.is_some());
+            return file.and(store).map(Store::Azure);
+        }
         let file = file?;
-        match (vault?, azure) {
-            (Some(_), None) => {
-                self.wrong(KEY_VAULT_URL, "Key Vault is not supported by this build yet; remove KEY_VAULT_URL to use the embedded store")
-            }
-            (Some(_), Some(_)) => self.wrong(KEY_VAULT_URL, "Key Vault is not supported by this build yet, so it cannot run in Azure"),
-            (None, Some(sign)) => {
+        match azure {
+            Some(sign) => {
                 let what = format!(
                     "is not set, and the embedded store is refused in Azure ({sign} is set), where its file is lost with the instance; \
-                     this build has no other store yet, so run it on your own machine"
+                     set it to the address of a Key Vault"
                 );
                 self.wrong(KEY_VAULT_URL, &what)
             }
-            (None, None) if file.as_ref().is_some_and(|file| file.ends_with(['/', '\\'])) => {
-                self.wrong(TOKEN_FILE, "names a folder; name a file in it")
-            }
-            (None, None) => {
+            None if file.as_ref().is_some_and(|file| file.ends_with(['/', '\\'])) => self.wrong(TOKEN_FILE, "names a folder; name a file in it"),
+            None => {
                 let path = app_root(&self.lookup, current).join(file.as_deref().unwrap_or(DEFAULT_TOKEN_FILE));
                 Some(Store::Embedded { path })
             }
@@ -247,6 +262,7 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Embedded { .. } => f.write_str("Embedded"),
+            Self::Azure(_) => f.write_str("Azure"),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The settings by name. The documentation lists exactly these.
 
+use crate::azure::storage;
+
 /// One setting, as the documentation lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
@@ -25,8 +27,35 @@ pub const EXACT_CLIENT_SECRET: Setting =
 /// The store for production.
 pub const KEY_VAULT_URL: Setting = Setting {
     name: "KEY_VAULT_URL",
-    meaning: "where the tokens are kept in Azure; not supported by this build yet",
+    meaning: "vault that the tokens are kept in, `https://<name>.vault.azure.net`; needs blob storage beside it",
     default: "none: the embedded store, which is refused in Azure",
+};
+/// Of the store for production.
+pub const TOKEN_SECRET_NAME: Setting =
+    Setting { name: "TOKEN_SECRET_NAME", meaning: "name of the secret whose versions they are", default: "exact-online-token" };
+/// Whose rights count in the vault.
+pub const AZURE_CLIENT_ID: Setting =
+    Setting { name: "AZURE_CLIENT_ID", meaning: "client ID of the user-assigned identity that opens the vault", default: "system-assigned identity" };
+/// The app's own storage, by key or signature.
+pub const STORAGE: Setting = Setting {
+    name: storage::CONNECTION_STRING,
+    meaning: "connection string of the app's own storage, where the ledger is kept, or `UseDevelopmentStorage=true`",
+    default: "none",
+};
+/// The app's own storage, by identity.
+pub const STORAGE_ACCOUNT: Setting =
+    Setting { name: storage::ACCOUNT_NAME, meaning: "in its place: the account's name, opened with an identity", default: "none" };
+/// The same where the address does not follow from the name.
+pub const STORAGE_URI: Setting =
+    Setting { name: storage::BLOB_SERVICE_URI, meaning: "in its place: the blob service's address, opened with an identity", default: "none" };
+/// As the host reads it.
+pub const STORAGE_CREDENTIAL: Setting =
+    Setting { name: storage::CREDENTIAL, meaning: "`managedidentity`, as the Functions host wants it", default: "managedidentity" };
+/// Whose rights count in the storage account.
+pub const STORAGE_CLIENT_ID: Setting = Setting {
+    name: storage::CLIENT_ID,
+    meaning: "client ID of the user-assigned identity that opens the storage",
+    default: "system-assigned identity",
 };
 /// The store for development.
 pub const TOKEN_FILE: Setting =
@@ -48,6 +77,13 @@ pub const SETTINGS: &[Setting] = &[
     EXACT_CLIENT_ID,
     EXACT_CLIENT_SECRET,
     KEY_VAULT_URL,
+    TOKEN_SECRET_NAME,
+    AZURE_CLIENT_ID,
+    STORAGE,
+    STORAGE_ACCOUNT,
+    STORAGE_URI,
+    STORAGE_CREDENTIAL,
+    STORAGE_CLIENT_ID,
     TOKEN_FILE,
     REFRESH_POLICY,
     FUNCTIONS_CUSTOMHANDLER_PORT,

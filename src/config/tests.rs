@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::azure::Identity;
 
 const GOOD: [(&str, &str); 2] = [("EXACT_CLIENT_ID", "{00000000-0000-0000-0000-00000000c0de}"), ("EXACT_CLIENT_SECRET", "made-up-secret")];
 
@@ -14,8 +15,16 @@ fn problems(with: &[(&str, &str)]) -> Vec<String> {
 }
 
 fn file(config: Config) -> PathBuf {
-    let Store::Embedded { path } = config.store;
+    let Store::Embedded { path } = config.store else { panic!("not the embedded store") };
     path
+}
+
+/// What the store for production needs at least.
+const AZURE: [(&str, &str); 2] = [("KEY_VAULT_URL", "https://made-up.vault.azure.net"), ("AzureWebJobsStorage__accountName", "made1up")];
+
+fn azure(with: &[(&str, &str)]) -> Result<AzureStore, ConfigError> {
+    let Store::Azure(store) = read(&[&AZURE, with].concat())?.store else { panic!("not Key Vault") };
+    Ok(store)
 }
 
 #[test]
@@ -49,6 +58,7 @@ fn all_mistakes_are_reported_at_once_by_name_and_without_a_value() {
         "EXACT_CLIENT_ID",
         "EXACT_CLIENT_SECRET",
         "KEY_VAULT_URL",
+        "AzureWebJobsStorage",
         "REFRESH_POLICY",
         "FUNCTIONS_CUSTOMHANDLER_PORT",
     ];
@@ -60,7 +70,8 @@ fn all_mistakes_are_reported_at_once_by_name_and_without_a_value() {
 #[test]
 fn a_config_does_not_show_its_values() {
     let config = read(&[("EXACT_BASE_URL", "https://made-up.example"), ("TOKEN_FILE", "made-up-file")]).unwrap();
-    let shown = format!("{config:?} {:?} {:?} {config:#?}", config.exact, config.store);
+    let azure = azure(&[]).unwrap();
+    let shown = format!("{config:?} {:?} {:?} {config:#?} {azure:?} {:?}", config.exact, config.store, Store::Azure(self::azure(&[]).unwrap()));
     assert!(!shown.contains("made-up") && !shown.contains("c0de"), "{shown}");
 }
 
@@ -87,7 +98,7 @@ fn an_unresolved_reference_and_a_placeholder_are_recognised_in_every_setting() {
         ("put-your-value-here", "still the example's placeholder"),
     ] {
         for setting in SETTINGS {
-            let problems = problems(&[(setting.name, value)]);
+            let problems = problems(&[&AZURE[..], &[(setting.name, value)]].concat());
             assert_eq!(problems.len(), 1, "{problems:?}");
             assert!(problems[0].starts_with(&format!("{}: ", setting.name)) && problems[0].contains(expected), "{problems:?}");
         }
@@ -110,17 +121,61 @@ fn the_embedded_store_is_refused_in_azure() {
         assert!(refused.len() == 1 && refused[0].starts_with("KEY_VAULT_URL: ") && refused[0].contains(sign), "{refused:?}");
         assert!(read(&[(sign, "x"), ("FUNCTIONS_CORETOOLS_ENVIRONMENT", "Development")]).is_ok());
         assert!(read(&[(sign, " ")]).is_ok());
-        assert!(problems(&[(sign, "x"), ("KEY_VAULT_URL", "https://made-up.vault.example")])[0].contains("cannot run in Azure"));
     }
     // Development containers have a name, too.
     assert!(read(&[("CONTAINER_NAME", "x")]).is_ok());
     assert!(problems(&[("CONTAINER_NAME", "x"), ("WEBSITE_HOSTNAME", "made-up.example")])[0].contains("CONTAINER_NAME is set"));
 }
 
+const MANAGED: [(&str, &str); 3] =
+    [("WEBSITE_SITE_NAME", "made-up"), ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token"), ("IDENTITY_HEADER", "made-up-header")];
+
 #[test]
-fn key_vault_is_not_supported_yet() {
-    let refused = problems(&[("KEY_VAULT_URL", "https://made-up.vault.example")]);
-    assert_eq!(refused, ["KEY_VAULT_URL: Key Vault is not supported by this build yet; remove KEY_VAULT_URL to use the embedded store"]);
+fn a_vault_and_the_apps_own_storage_are_enough() {
+    let store = azure(&[]).unwrap();
+    assert_eq!((store.vault.vault_url.as_str(), store.vault.secret_name.as_str()), ("https://made-up.vault.azure.net", "exact-online-token"));
+    assert_eq!((store.vault.identity, store.storage_identity), (Identity::DeveloperTools, Some(Identity::DeveloperTools)));
+
+    let store = azure(&MANAGED).unwrap();
+    assert_eq!(store.vault.identity.writer(), "system-assigned identity");
+    assert_eq!(store.storage_identity.unwrap(), store.vault.identity);
+
+    let ids =
+        [("AZURE_CLIENT_ID", "00000000-0000-0000-0000-00000000000a"), ("AzureWebJobsStorage__clientId", "00000000-0000-0000-0000-00000000000b")];
+    let store = azure(&[&MANAGED[..], &ids].concat()).unwrap();
+    assert!(store.vault.identity.writer().ends_with("0a") && store.storage_identity.unwrap().writer().ends_with("0b"));
+
+    let with_key = azure(&[("AzureWebJobsStorage", "UseDevelopmentStorage=true"), ("TOKEN_SECRET_NAME", "made-up")]).unwrap();
+    assert!(with_key.storage_identity.is_none());
+    assert_eq!(with_key.vault.secret_name, "made-up");
+}
+
+#[test]
+fn what_is_wrong_with_the_store_for_production_is_all_told() {
+    let vault_alone = problems(&[("KEY_VAULT_URL", "https://made-up.vault.azure.net")]);
+    assert!(vault_alone.len() == 1 && vault_alone[0].starts_with("AzureWebJobsStorage: is not set, and KEY_VAULT_URL needs"), "{vault_alone:?}");
+
+    let nobody = problems(&[&AZURE[..], &[("WEBSITE_SITE_NAME", "x")]].concat());
+    assert!(nobody.len() == 1 && nobody[0].contains("no managed identity"), "{nobody:?}");
+
+    let canary = "made-up-canary";
+    let error = read(&[
+        ("KEY_VAULT_URL", canary),
+        ("TOKEN_SECRET_NAME", "made_up_canary"),
+        ("AZURE_CLIENT_ID", canary),
+        ("AzureWebJobsStorage__accountName", canary),
+        ("AzureWebJobsStorage__credential", canary),
+    ])
+    .unwrap_err();
+    let named: Vec<&str> = error.problems.iter().filter_map(|problem| problem.split_once(':')).map(|(name, _)| name).collect();
+    let expected = ["KEY_VAULT_URL", "TOKEN_SECRET_NAME", "AzureWebJobsStorage__accountName", "AzureWebJobsStorage__credential", "AZURE_CLIENT_ID"];
+    assert_eq!(named, expected, "{error}");
+    assert!(!error.to_string().contains("canary"), "{error}");
+
+    let wrong_id = problems(&[&AZURE[..], &[("AzureWebJobsStorage__clientId", canary)]].concat());
+    assert!(wrong_id.len() == 1 && wrong_id[0].starts_with("AzureWebJobsStorage__clientId: is not a GUID"), "{wrong_id:?}");
+    // Without a vault the storage is the host's affair.
+    assert!(read(&[("AzureWebJobsStorage", canary), ("AZURE_CLIENT_ID", canary)]).is_ok());
 }
 
 #[test]

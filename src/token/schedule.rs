@@ -213,13 +213,15 @@ pub fn clock_is_behind(credential: &Credential, now: Timestamp) -> bool {
     credential.granted_at > now + CLOCK_TOLERANCE
 }
 
-/// When Exact grants the next refresh at the earliest. With a clock that went back, that is counted from when this was noticed.
+/// When Exact grants the next refresh at the earliest. While the clock is behind the last grant, that is counted from when this was noticed. A clock
+/// that has reached the time of the grant may have been put right, and then the pair is as young as it says: early is worse than late, so from there
+/// on the stored time counts again.
 #[must_use]
 pub fn renewable_at(ledger: &Ledger, credential: &Credential, now: Timestamp) -> Timestamp {
     let stored = credential.renewable_at.duration_since(credential.granted_at);
     let gate = credential.access.as_ref().map_or(stored, |access| stored.max(access.lifetime - RENEWAL_WINDOW)) + SignedDuration::from_secs(1);
     match ledger.clock_behind_since {
-        Some(noticed) if credential.granted_at > noticed => credential.renewable_at.min(noticed + gate),
+        Some(noticed) if noticed < credential.granted_at && now < credential.granted_at => credential.renewable_at.min(noticed + gate),
         _ if clock_is_behind(credential, now) => credential.renewable_at.min(now + gate),
         _ => credential.renewable_at,
     }

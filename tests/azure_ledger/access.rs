@@ -10,6 +10,7 @@ use azure_core::base64;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::http::Transport;
 use azure_core::time::OffsetDateTime;
+use exact_token_broker::azure::identity::Credentials;
 use exact_token_broker::azure::{Access, BlobLedger, StorageSettings};
 use exact_token_broker::clock::SystemClock;
 use exact_token_broker::http;
@@ -124,7 +125,9 @@ async fn an_identity_over_https() {
     let settings = StorageSettings { endpoint: azurite.endpoint.clone(), access: Access::Identity { client_id: None } };
     let identity = Arc::new(MadeUpIdentity(AtomicI64::new(0)));
     let ledger = |transport: reqwest::Client| {
-        BlobLedger::new(&settings, Some(Arc::clone(&identity) as _), &Transport::new(Arc::new(transport)), clock(), VAULT, "made-up").unwrap()
+        let identity = Arc::clone(&identity);
+        let credentials: Credentials = Arc::new(move || Ok(Arc::clone(&identity) as _));
+        BlobLedger::new(&settings, Some(credentials), &Transport::new(Arc::new(transport)), clock(), VAULT, "made-up").unwrap()
     };
     works(&ledger(trusting)).await;
     // One for each of the three clients: each keeps its own.
@@ -149,7 +152,7 @@ fn an_identity_is_asked_for_where_it_is_needed() {
             "made-up",
         )
     };
-    let identity = || Some(Arc::new(MadeUpIdentity(AtomicI64::new(0))) as Arc<dyn TokenCredential>);
+    let identity = || -> Option<Credentials> { Some(Arc::new(|| Ok(Arc::new(MadeUpIdentity(AtomicI64::new(0))) as _))) };
     assert!(make(&at("https://made1up.blob.core.windows.net"), None).is_err());
     assert!(make(&at("http://made1up.blob.core.windows.net"), identity()).unwrap_err().contains("https"));
     assert!(make(&at("https://made1up.blob.core.windows.net"), identity()).is_ok());

@@ -8,6 +8,7 @@ use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions}
 use azure_core::error::ErrorKind;
 use azure_core::http::{StatusCode, Transport};
 use exact_token_broker::azure::BlobLedger;
+use exact_token_broker::azure::identity::in_time;
 use exact_token_broker::azure::storage::{ACCOUNT_NAME, StorageSettings};
 use exact_token_broker::http;
 use exact_token_broker::ports::{Etag, LedgerError, LedgerStore, LockError, WriteError};
@@ -104,13 +105,21 @@ async fn an_identity_without_a_token_spares_the_ledger() {
     let settings = StorageSettings::read(account).unwrap().unwrap();
     let refused = ErrorKind::HttpResponse { status: StatusCode::BadRequest, error_code: Some("canary".to_owned()), raw_response: None };
     for (kind, said) in [
-        (None, "the identity endpoint did not answer in time"),
-        (Some(ErrorKind::Io), "no token could be got for the identity"),
-        (Some(refused), "the identity endpoint answered with status 400"),
+        (None, "did not answer within 8 s"),
+        (Some(ErrorKind::Io), "is not reachable"),
+        (Some(refused), "answered 400: the identity is not assigned to this app"),
     ] {
         let wire = Arc::new(Wire::nowhere(Fault::Silence));
-        let identity = Arc::new(Broken(kind));
-        let ledger = BlobLedger::new(&settings, Some(identity), &Transport::new(Arc::clone(&wire) as _), clock(), VAULT, "made-up").unwrap();
+        let identity = in_time(Arc::new(Broken(kind)));
+        let ledger = BlobLedger::new(
+            &settings,
+            Some(Arc::new(move || Ok(Arc::clone(&identity)))),
+            &Transport::new(Arc::clone(&wire) as _),
+            clock(),
+            VAULT,
+            "made-up",
+        )
+        .unwrap();
         let since = Instant::now();
         let written = ledger.write(&owner(), &first_ledger(), Some(&Etag("\"0x1\"".to_owned()))).await;
         let Err(WriteError::NotWritable(text)) = written else { panic!("{written:?}") };

@@ -53,9 +53,9 @@ const PAGE: i32 = 25;
 /// Where the credentials are kept, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// `KEY_VAULT_URL`: `https://<name>.vault.azure.net`.
+    /// `KEY_VAULT_URL`, as [`vault_url`] gives it.
     pub vault_url: String,
-    /// `TOKEN_SECRET_NAME`.
+    /// `TOKEN_SECRET_NAME`, one that [`secret_name`] takes.
     pub secret_name: String,
     /// Whose rights count.
     pub identity: Identity,
@@ -69,9 +69,8 @@ pub struct KeyVault {
 }
 
 impl KeyVault {
-    /// Checks the settings. Reads and sends nothing.
+    /// Reads and sends nothing.
     pub fn new(settings: Settings) -> Result<Self, NotUsable> {
-        check(&settings).map_err(|problem| NotUsable(problem.to_owned()))?;
         let client = connect(&settings)?;
         Ok(Self { writer: settings.identity.writer(), settings, client: Mutex::new(Arc::new(client)) })
     }
@@ -104,6 +103,12 @@ impl KeyVault {
             *client = Arc::new(connect(&self.settings).map_err(|problem| Problem::NoToken(problem.to_string()))?);
         }
         Ok(Arc::clone(&client))
+    }
+
+    /// Where the versions are: for texts.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{}/secrets/{}", self.settings.vault_url, self.settings.secret_name)
     }
 
     fn name(&self) -> &str {
@@ -210,15 +215,21 @@ fn connect(settings: &Settings) -> Result<SecretClient, NotUsable> {
         .map_err(|_| NotUsable("KEY_VAULT_URL is not a URL".to_owned()))
 }
 
-fn check(settings: &Settings) -> Result<(), &'static str> {
-    let url = Url::parse(&settings.vault_url).map_err(|_| "KEY_VAULT_URL is not a URL")?;
+/// Checks `KEY_VAULT_URL` and gives it without a slash at the end. An error says what is wrong, without the value.
+pub fn vault_url(text: &str) -> Result<String, &'static str> {
+    const FORM: &str = "is not of the form https://<name>.vault.azure.net";
+    let url = Url::parse(text).map_err(|_| FORM)?;
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
     if url.scheme() != "https" || url.host_str().is_none() || !bare {
-        return Err("KEY_VAULT_URL is not of the form https://<name>.vault.azure.net");
+        return Err(FORM);
     }
-    let name = &settings.secret_name;
-    if name.is_empty() || name.len() > 127 || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-        return Err("TOKEN_SECRET_NAME is not a secret's name: 1 to 127 letters, digits and hyphens");
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// Checks `TOKEN_SECRET_NAME`; see [`vault_url`].
+pub fn secret_name(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() || text.len() > 127 || !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+        return Err("is not a secret's name: 1 to 127 letters, digits and hyphens");
     }
     Ok(())
 }
@@ -243,20 +254,16 @@ fn entry(properties: SecretProperties) -> Option<VersionEntry> {
 mod tests {
     use super::*;
 
-    fn problem(vault_url: &str, secret_name: &str) -> Option<&'static str> {
-        let (vault_url, secret_name) = (vault_url.to_owned(), secret_name.to_owned());
-        check(&Settings { vault_url, secret_name, identity: Identity::DeveloperTools }).err()
-    }
-
     #[test]
     fn only_an_https_address_without_more_and_a_name_are_taken() {
-        assert_eq!(problem("https://made-up.vault.azure.net", "exact-online-token"), None);
-        assert_eq!(problem("https://made-up.vault.azure.net/", "a"), None);
+        assert_eq!(vault_url("https://made-up.vault.azure.net").unwrap(), "https://made-up.vault.azure.net");
+        assert_eq!(vault_url("https://MADE-UP.vault.azure.net/").unwrap(), "https://made-up.vault.azure.net");
         for url in ["", "made-up", "http://made-up.vault.azure.net", "https://u:p@made-up.vault.azure.net", "https://a.b/secrets", "https://a.b/?x"] {
-            assert!(problem(url, "a").is_some_and(|problem| problem.contains("KEY_VAULT_URL")), "{url}");
+            assert!(vault_url(url).is_err(), "{url}");
         }
+        assert!(secret_name("a").is_ok() && secret_name("exact-online-token").is_ok());
         for name in ["", "a/b", "a b", &"a".repeat(128)] {
-            assert!(problem("https://a.b", name).is_some_and(|problem| problem.contains("TOKEN_SECRET_NAME")), "{name}");
+            assert!(secret_name(name).is_err(), "{name}");
         }
     }
 }

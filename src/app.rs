@@ -119,6 +119,10 @@ impl UseCases for Broker {
         self.refresher.tick().await
     }
 
+    fn at_hand(&self, ask: Ask) -> Option<HandedOut> {
+        self.refresher.at_hand(ask)
+    }
+
     async fn get_token(&self, ask: Ask) -> Result<HandedOut, NoToken> {
         Self::get_token(self, ask).await
     }

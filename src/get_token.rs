@@ -78,11 +78,59 @@ const SAVING: Duration = Duration::from_secs(10);
 const RETRY_AFTER: i64 = 5;
 
 impl Refresher {
+    /// The token in memory, if it is all that [`get_token`](Self::get_token) would hand out: it lives long enough, the store was looked at within the
+    /// last minute, and nothing waits to be stored. Nearly every call ends here; it waits for nothing.
+    #[must_use]
+    pub fn at_hand(&self, ask: Ask) -> Option<HandedOut> {
+        let view = self.view();
+        if view.unsaved || view.is_older(MEMORY_ANSWERS) {
+            return None;
+        }
+        match answer(view.servable.as_deref(), view.served_at, ask.min_validity) {
+            Answer::Token { remaining } => Some(self.hand_out(&view, remaining, None)),
+            Answer::RenewFirst | Answer::WaitUntil(_) | Answer::NeedsConsent => None,
+        }
+    }
+
     /// Hands out a token with the life that was asked for, or says why not, within the time that was asked for.
     pub async fn get_token(self: &Arc<Self>, ask: Ask) -> Result<HandedOut, NoToken> {
+        if let Some(token) = self.at_hand(ask) {
+            return Ok(token);
+        }
         let patience = Duration::try_from(ask.max_wait).unwrap_or(Duration::ZERO);
         let call = Call { this: self, ask, until: self.clock.monotonic() + patience };
         call.answer().await
+    }
+
+    fn hand_out(&self, view: &View, remaining: SignedDuration, look: Option<LookError>) -> HandedOut {
+        let credential = view.servable.as_deref();
+        // `answer` said Token, so there is a credential with an access token; an empty one would be refused by Exact and is not made up here.
+        let access = credential.and_then(|credential| credential.access.as_ref());
+        HandedOut {
+            access_token: access.map_or_else(|| Secret::new(""), |access| access.value.clone()),
+            expires_in: remaining.as_secs(),
+            expires_at: access.map_or(view.now, |access| access.expires_at),
+            base_url: credential.map(|credential| credential.chain.base_url.clone()).unwrap_or_default(),
+            warnings: self.warnings(view, look),
+        }
+    }
+
+    fn warnings(&self, view: &View, look: Option<LookError>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Some(problem) = look {
+            warnings.push(format!("the token comes from memory: {problem}"));
+        }
+        if view.unsaved {
+            warnings.push("the latest pair of tokens is not stored yet; it is kept in memory and tried again at the next call".to_owned());
+        }
+        let Some(ledger) = &view.ledger else { return warnings };
+        if let Some(failure) = &ledger.last_failure {
+            warnings.push(format!("the last refresh failed ({} in a row): {}", failure.in_a_row, failure.what));
+        }
+        if let Due::NeedsConsent(why) = due(ledger, view.head.as_deref(), view.now, &self.policy) {
+            warnings.push(format!("a person has to connect Exact Online again before this token ends: {why}"));
+        }
+        warnings
     }
 }
 
@@ -106,9 +154,9 @@ impl Call<'_> {
         loop {
             let view = self.this.view();
             if let Answer::Token { remaining } = answer(view.servable.as_deref(), view.served_at, self.ask.min_validity) {
-                return Ok(self.hand_out(&view, remaining, looked.err()));
+                return Ok(self.this.hand_out(&view, remaining, looked.err()));
             }
-            if self.is_stale(BAD_NEWS_KEEPS) {
+            if view.is_older(BAD_NEWS_KEEPS) {
                 looked = self.look_if_older(BAD_NEWS_KEEPS).await;
                 if looked.is_ok() {
                     continue;
@@ -195,10 +243,10 @@ impl Call<'_> {
 
     /// One shared look at the store. A caller who could be served from memory does not wait long for it.
     async fn look_if_older(&self, age: Duration) -> Result<(), LookError> {
-        if !self.is_stale(age) {
+        let view = self.this.view();
+        if !view.is_older(age) {
             return Ok(());
         }
-        let view = self.this.view();
         let served = matches!(answer(view.servable.as_deref(), view.served_at, self.ask.min_validity), Answer::Token { .. });
         let limit = if served { LOOK } else { self.left().max(LOOK) };
         tokio::select! {
@@ -208,43 +256,8 @@ impl Call<'_> {
         }
     }
 
-    fn is_stale(&self, age: Duration) -> bool {
-        self.this.view().age.is_none_or(|since| since >= age)
-    }
-
     fn left(&self) -> Duration {
         self.until.saturating_sub(self.this.clock.monotonic())
-    }
-
-    fn hand_out(&self, view: &View, remaining: SignedDuration, look: Option<LookError>) -> HandedOut {
-        let credential = view.servable.as_deref();
-        // `answer` said Token, so there is a credential with an access token; an empty one would be refused by Exact and is not made up here.
-        let access = credential.and_then(|credential| credential.access.as_ref());
-        HandedOut {
-            access_token: access.map_or_else(|| Secret::new(""), |access| access.value.clone()),
-            expires_in: remaining.as_secs(),
-            expires_at: access.map_or(view.now, |access| access.expires_at),
-            base_url: credential.map(|credential| credential.chain.base_url.clone()).unwrap_or_default(),
-            warnings: self.warnings(view, look),
-        }
-    }
-
-    fn warnings(&self, view: &View, look: Option<LookError>) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if let Some(problem) = look {
-            warnings.push(format!("the token comes from memory: {problem}"));
-        }
-        if view.unsaved {
-            warnings.push("the latest pair of tokens is not stored yet; it is kept in memory and tried again at the next call".to_owned());
-        }
-        let Some(ledger) = &view.ledger else { return warnings };
-        if let Some(failure) = &ledger.last_failure {
-            warnings.push(format!("the last refresh failed ({} in a row): {}", failure.in_a_row, failure.what));
-        }
-        if let Due::NeedsConsent(why) = due(ledger, view.head.as_deref(), view.now, &self.this.policy) {
-            warnings.push(format!("a person has to connect Exact Online again before this token ends: {why}"));
-        }
-        warnings
     }
 }
 

@@ -1,7 +1,7 @@
-//! Serving: bind first, everything else later. The host waits for the first answer and counts every exit.
+//! Serving: bind and answer first, everything else later. The host waits for the first answer and counts every exit.
 
 use std::future::pending;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,7 +12,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::app::Broker;
-use crate::{config, functions, telemetry};
+use crate::config::source::Source;
+use crate::config::{self, ConfigError};
+use crate::{functions, telemetry};
 
 /// Until it is interrupted. Wrong settings do not end it: they fail each invocation.
 pub(super) async fn serve(current: &Path) -> anyhow::Result<ExitCode> {
@@ -20,17 +22,30 @@ pub(super) async fn serve(current: &Path) -> anyhow::Result<ExitCode> {
     telemetry::init(config::log_filter(|name| source.get(name)).as_deref());
     let port = config::port(|name| source.get(name)).unwrap_or(config::DEFAULT_PORT);
     let listener = functions::bind(port).await.with_context(|| format!("127.0.0.1:{port} cannot be listened on"))?;
-    let broker = source.config(current).and_then(|config| {
-        config.remarks.iter().for_each(|remark| warn!("{remark}"));
-        Broker::open(config).map(Arc::new)
-    });
-    let running = broker.as_ref().ok().cloned();
+    let state = functions::State::opening();
+    let opening = tokio::spawn(open(source, current.to_owned(), state.clone()));
     info!(port, "ready");
-    functions::serve(listener, functions::State::new(broker), interrupted()).await;
-    if let Some(broker) = running {
+    functions::serve(listener, state, interrupted()).await;
+    if let Ok(Some(broker)) = opening.await {
         finish(&broker, true).await;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Wires the use cases while the host's readiness poll is being answered: each client reads all of the system's certificates, and that takes longer
+/// than all the rest of the start.
+async fn open(source: Source, current: PathBuf, state: functions::State) -> Option<Arc<Broker>> {
+    let opening = tokio::task::spawn_blocking(move || {
+        source.config(&current).and_then(|config| {
+            config.remarks.iter().for_each(|remark| warn!("{remark}"));
+            Broker::open(config).map(Arc::new)
+        })
+    });
+    let panicked = |_| Err(ConfigError { problems: vec!["internal error while they were read; the log says where".to_owned()] });
+    let broker = opening.await.unwrap_or_else(panicked);
+    let running = broker.as_ref().ok().cloned();
+    state.opened(broker);
+    running
 }
 
 /// Waits for the refresh that is under way, if there is one. A first interruption is told what it would cost (unless that was `told`), the second

@@ -16,13 +16,15 @@ mod route;
 mod server;
 
 use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::mpsc;
+use tokio::sync::{SetOnce, mpsc};
 use tracing::Instrument;
 
 use crate::config::ConfigError;
@@ -46,6 +48,9 @@ pub trait UseCases: Send + Sync + 'static {
     /// One timer tick.
     async fn tick(&self) -> Tick;
 
+    /// The answer to a caller for which nothing has to be waited. None: ask [`get_token`](Self::get_token).
+    fn at_hand(&self, ask: Ask) -> Option<HandedOut>;
+
     /// One answer to a caller.
     async fn get_token(&self, ask: Ask) -> Result<HandedOut, NoToken>;
 }
@@ -54,18 +59,37 @@ pub trait UseCases: Send + Sync + 'static {
 /// that exits, and shuts itself down with the third.
 #[derive(Clone)]
 pub struct State {
-    broker: Result<Arc<dyn UseCases>, Arc<ConfigError>>,
+    broker: Arc<SetOnce<Opened>>,
 }
+
+type Opened = Result<Arc<dyn UseCases>, Arc<ConfigError>>;
 
 impl State {
     /// The use cases, or why there are none.
     #[must_use]
     pub fn new(broker: Result<Arc<impl UseCases>, ConfigError>) -> Self {
+        let state = Self::opening();
+        state.opened(broker);
+        state
+    }
+
+    /// What will stand behind the routes is being made: the host's readiness poll is answered, and invocations wait for [`opened`](Self::opened).
+    #[must_use]
+    pub fn opening() -> Self {
+        Self { broker: Arc::default() }
+    }
+
+    /// Says, once, what stands behind the routes.
+    pub fn opened(&self, broker: Result<Arc<impl UseCases>, ConfigError>) {
         let broker = match broker {
             Ok(broker) => Ok(broker as Arc<dyn UseCases>),
             Err(error) => Err(Arc::new(error)),
         };
-        Self { broker }
+        let _said_before = self.broker.set(broker);
+    }
+
+    async fn broker(&self) -> Opened {
+        self.broker.wait().await.clone()
     }
 }
 
@@ -73,45 +97,76 @@ impl State {
 type Running = mpsc::Sender<Infallible>;
 
 async fn answer(state: State, running: Running, request: Request) -> Response {
-    let route = match Route::of(request.uri().path(), request.method()) {
-        Ok(route) => route,
-        Err(refused) => return Reply::Refused(refused).into_response(),
+    let reply = match Route::of(request.uri().path(), request.method()) {
+        Err(refused) => Reply::Refused(refused),
+        Ok(Route::Alive) => Reply::Alive,
+        Ok(route) => match at_hand(&state, route, &request) {
+            Some(reply) => reply,
+            // Boxed: it is many times the size of what nearly every call needs.
+            None => Box::pin(invocation(state, running, route, request)).await,
+        },
     };
+    reply.into_response()
+}
+
+/// The token in memory, to a caller whom it suits, without a task and a span of its own: those cost as much as all the rest of the call.
+fn at_hand(state: &State, route: Route, request: &Request) -> Option<Reply> {
+    if route != Route::GetToken || !request.body().is_end_stream() {
+        return None;
+    }
+    let broker = state.broker.get()?.as_ref().ok()?;
+    let ask = ask::read(request.uri().query()).ok()?;
+    // As in a task of its own, a panic ends nothing else; the hook has logged it.
+    let reply = catch_unwind(AssertUnwindSafe(|| broker.at_hand(ask))).map_or(Some(Reply::Panicked), |token| token.map(Reply::Token))?;
+    if reply.has_something_to_log() {
+        call::span(route, request.headers()).in_scope(|| reply.log(route));
+    }
+    Some(reply)
+}
+
+async fn invocation(state: State, running: Running, route: Route, request: Request) -> Reply {
     let span = call::span(route, request.headers());
     let invocation = async {
         let reply = match route {
             Route::Alive => Ok(Reply::Alive),
-            Route::RefreshToken => refresh_token(&state, running, request).await,
-            Route::GetToken => get_token(&state, running, request).await,
+            Route::RefreshToken => refresh_token(state, running, request).await,
+            Route::GetToken => get_token(state, running, request).await,
         };
         reply.unwrap_or_else(|unsaid| {
             unsaid.log(route);
             unsaid
         })
     };
-    invocation.instrument(span).await.into_response()
+    invocation.instrument(span).await
 }
 
 /// `Err` is what has not been logged yet, here and below.
-async fn refresh_token(state: &State, running: Running, request: Request) -> Result<Reply, Reply> {
+async fn refresh_token(state: State, running: Running, request: Request) -> Result<Reply, Reply> {
     let body = body::read(request.into_body()).await?;
     let past_due = envelope::read(&body)?.past_due;
     drop(body);
-    let broker = broker(state)?;
-    tracing::debug!(past_due, "the timer ticks");
-    owned(running, TICK_LIMIT, async move { Reply::Tick(broker.tick().await) }, Route::RefreshToken).await
+    let work = async move {
+        let broker = match state.broker().await {
+            Ok(broker) => broker,
+            Err(error) => return Reply::BadSettings(error),
+        };
+        tracing::debug!(past_due, "the timer ticks");
+        Reply::Tick(broker.tick().await)
+    };
+    owned(running, TICK_LIMIT, work, Route::RefreshToken).await
 }
 
-async fn get_token(state: &State, running: Running, request: Request) -> Result<Reply, Reply> {
+async fn get_token(state: State, running: Running, request: Request) -> Result<Reply, Reply> {
     let ask = ask::read(request.uri().query())?;
     body::read(request.into_body()).await?;
-    let broker = broker(state)?;
     let limit = ask.max_wait.unsigned_abs() + CALL_MARGIN;
-    owned(running, limit, async move { broker.get_token(ask).await.map_or_else(Reply::NoToken, Reply::Token) }, Route::GetToken).await
-}
-
-fn broker(state: &State) -> Result<Arc<dyn UseCases>, Reply> {
-    state.broker.clone().map_err(Reply::BadSettings)
+    let work = async move {
+        match state.broker().await {
+            Ok(broker) => broker.get_token(ask).await.map_or_else(Reply::NoToken, Reply::Token),
+            Err(error) => Reply::BadSettings(error),
+        }
+    };
+    owned(running, limit, work, Route::GetToken).await
 }
 
 /// Runs a use case as a task of its own: a caller who hangs up does not cancel it, and a panic in it ends nothing else. Its outcome is logged by

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, PRAGMA, RETRY_AFTER};
+use axum::body::Body;
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, PRAGMA, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::config::ConfigError;
 use crate::get_token::{HandedOut, NoToken};
@@ -107,12 +108,27 @@ impl Reply {
         }
     }
 
-    fn body(&self) -> Value {
+    /// Whether [`log`](Self::log) would write a line. What it belongs to need not be known where it would not.
+    pub(super) fn has_something_to_log(&self) -> bool {
         match self {
-            Self::Alive => json!({ "status": "ok" }),
-            Self::Tick(tick) => json!({ "Outputs": {}, "Logs": [tick.line], "ReturnValue": null }),
-            Self::Token(token) => json!(TokenBody::of(token)),
-            _ => json!({ "error": self.status().1, "error_description": self.description() }),
+            Self::Alive | Self::Panicked => false,
+            Self::Token(token) => !token.warnings.is_empty() || tracing::enabled!(tracing::Level::DEBUG),
+            _ => true,
+        }
+    }
+
+    fn body(&self) -> String {
+        match self {
+            Self::Alive => json!({ "status": "ok" }).to_string(),
+            Self::Tick(tick) => json!({ "Outputs": {}, "Logs": [tick.line], "ReturnValue": null }).to_string(),
+            Self::Token(token) => serde_json::to_string(&TokenBody::of(token)).expect("texts and whole numbers can be written as JSON"),
+            _ => {
+                let mut body = json!({ "error": self.status().1, "error_description": self.description() });
+                if let Some(seconds) = self.retry_after() {
+                    body["retry_after"] = seconds.into();
+                }
+                body.to_string()
+            }
         }
     }
 
@@ -170,26 +186,21 @@ impl<'a> TokenBody<'a> {
 
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
-        let mut body = self.body();
-        let mut headers: Vec<(HeaderName, HeaderValue)> = vec![
-            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-            (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-            (PRAGMA, HeaderValue::from_static("no-cache")),
-        ];
+        let mut response = Response::new(Body::from(self.body()));
+        *response.status_mut() = self.status().0;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
         if let Some(seconds) = self.retry_after() {
-            body["retry_after"] = seconds.into();
-            headers.push((RETRY_AFTER, seconds.into()));
+            headers.insert(RETRY_AFTER, seconds.into());
         }
         if let Self::Refused(Refused::Method { allow }) = self {
-            headers.push((ALLOW, HeaderValue::from_static(allow)));
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
         // The rest of the body is not read, so the server closes: unsaid, the host's next invocation could meet that on the connection it kept.
         if let Self::Refused(Refused::BodyTooLarge | Refused::BodyTooSlow) = self {
-            headers.push((CONNECTION, HeaderValue::from_static("close")));
-        }
-        let mut response = (self.status().0, body.to_string()).into_response();
-        for (name, value) in headers {
-            response.headers_mut().insert(name, value);
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

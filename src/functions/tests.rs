@@ -27,28 +27,40 @@ impl Sink for Log {
 }
 
 /// Says the same to everybody; None means that it hangs.
-#[derive(Clone)]
-struct Stub(Option<Result<HandedOut, NoToken>>, Option<Tick>);
+#[derive(Clone, Default)]
+struct Stub {
+    answer: Option<Result<HandedOut, NoToken>>,
+    tick: Option<Tick>,
+    at_hand: Option<HandedOut>,
+}
 
 #[async_trait]
 impl UseCases for Stub {
     async fn tick(&self) -> Tick {
-        let Some(tick) = self.1.clone() else { std::future::pending().await };
+        let Some(tick) = self.tick.clone() else { std::future::pending().await };
         tick
     }
 
+    fn at_hand(&self, _: Ask) -> Option<HandedOut> {
+        self.at_hand.clone()
+    }
+
     async fn get_token(&self, _: Ask) -> Result<HandedOut, NoToken> {
-        let Some(answer) = self.0.clone() else { std::future::pending().await };
+        let Some(answer) = self.answer.clone() else { std::future::pending().await };
         answer
     }
 }
 
 fn tick(failed: bool, line: &str) -> State {
-    State::new(Ok(Arc::new(Stub(None, Some(Tick { failed, line: line.to_owned() })))))
+    State::new(Ok(Arc::new(Stub { tick: Some(Tick { failed, line: line.to_owned() }), ..Stub::default() })))
 }
 
 fn token(answer: Result<HandedOut, NoToken>) -> State {
-    State::new(Ok(Arc::new(Stub(Some(answer), None))))
+    State::new(Ok(Arc::new(Stub { answer: Some(answer), ..Stub::default() })))
+}
+
+fn at_hand(token: HandedOut) -> State {
+    State::new(Ok(Arc::new(Stub { at_hand: Some(token), ..Stub::default() })))
 }
 
 fn handed_out(warnings: &[&str]) -> HandedOut {
@@ -68,8 +80,12 @@ fn wrong_settings() -> State {
 
 /// One request, at the log level that everything shows at.
 async fn ask(state: State, method: &str, path: &str, body: &str) -> (StatusCode, HeaderMap, Value, Vec<(Stream, String)>) {
+    ask_at("trace", state, method, path, body).await
+}
+
+async fn ask_at(level: &str, state: State, method: &str, path: &str, body: &str) -> (StatusCode, HeaderMap, Value, Vec<(Stream, String)>) {
     let log = Log::default();
-    let _logging = tracing::subscriber::set_default(telemetry::subscriber(Some("trace"), log.clone()));
+    let _logging = tracing::subscriber::set_default(telemetry::subscriber(Some(level), log.clone()));
     let request = Request::builder().method(method).uri(path).header("x-azure-functions-invocationid", INVOCATION);
     let (running, _) = mpsc::channel(1);
     let response = answer(state, running, request.body(Body::from(body.to_owned())).unwrap()).await;
@@ -130,8 +146,14 @@ async fn wrong_settings_fail_each_invocation_and_nothing_else() {
 
 #[tokio::test]
 async fn a_token_is_handed_out_and_never_logged() {
-    for (warnings, level) in [(&[][..], "debug "), (&["a refresh failed"][..], "warn ")] {
-        let (status, headers, mut body, lines) = get_token(token(Ok(handed_out(warnings)))).await;
+    let (plain, warned) = (handed_out(&[]), handed_out(&["a refresh failed"]));
+    for (state, warnings, level) in [
+        (at_hand(plain.clone()), &[][..], "debug "),
+        (token(Ok(plain)), &[], "debug "),
+        (at_hand(warned.clone()), &["a refresh failed"], "warn "),
+        (token(Ok(warned)), &["a refresh failed"], "warn "),
+    ] {
+        let (status, headers, mut body, lines) = get_token(state).await;
         assert_eq!(status, StatusCode::OK);
         assert_eq!((&headers["cache-control"], &headers["pragma"]), (&"no-store".parse().unwrap(), &"no-cache".parse().unwrap()));
         assert_eq!(body.as_object_mut().unwrap().remove("warnings"), (!warnings.is_empty()).then(|| json!(warnings)));
@@ -140,7 +162,45 @@ async fn a_token_is_handed_out_and_never_logged() {
         assert_eq!(body, expected);
         assert_eq!(lines.len(), 1);
         assert!(lines[0].1.starts_with(level) && !lines[0].1.contains("made-up"), "{lines:?}");
+        assert!(lines[0].1.ends_with(&format!("expires_in=412 function=GetToken invocation={INVOCATION}")), "{lines:?}");
     }
+}
+
+#[tokio::test]
+async fn a_token_that_was_at_hand_is_a_line_only_where_somebody_reads_it() {
+    for (level, warnings, expected) in [
+        ("info", &[][..], 0),
+        ("exact_token_broker::functions::reply=debug,error", &[], 1),
+        ("info", &["a refresh failed"], 1),
+        ("error", &["a refresh failed"], 0),
+    ] {
+        let (status, _, _, lines) = ask_at(level, at_hand(handed_out(warnings)), "GET", "/api/GetToken", "").await;
+        assert_eq!((status, lines.len()), (StatusCode::OK, expected), "{level} {warnings:?} {lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_at_hand_is_for_callers_without_a_body_who_ask_soundly() {
+    let state = at_hand(handed_out(&[]));
+    assert_eq!(ask(state.clone(), "GET", "/api/GetToken?max_wait=x", "").await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(ask(state.clone(), "POST", "/api/GetToken", "").await.0, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(ask(state, "GET", "/api/GetToken", &"x".repeat(1024 * 1024 + 1)).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn invocations_wait_for_what_is_opened_and_readiness_does_not() {
+    let state = State::opening();
+    assert_eq!(ask(state.clone(), "GET", "/", "").await.0, StatusCode::OK);
+    let (waiting, opened) = tokio::join!(get_token(state.clone()), async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        state.opened(Ok(Arc::new(Stub { answer: Some(Ok(handed_out(&[]))), ..Stub::default() })));
+        tokio::time::Instant::now()
+    });
+    assert_eq!((waiting.0, opened), (StatusCode::OK, tokio::time::Instant::now()));
+
+    let never = State::opening();
+    assert_eq!(get_token(never.clone()).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(ask(never, "POST", "/RefreshToken", ENVELOPE).await.0.is_server_error());
 }
 
 #[tokio::test]
@@ -168,7 +228,7 @@ async fn every_reason_has_its_status_and_its_level() {
 
 #[tokio::test(start_paused = true)]
 async fn a_use_case_that_hangs_is_answered_all_the_same() {
-    let hanging = State::new(Ok(Arc::new(Stub(None, None))));
+    let hanging = State::new(Ok(Arc::new(Stub::default())));
     let (status, headers, _, lines) = ask(hanging.clone(), "GET", "/api/GetToken?max_wait=0", "").await;
     assert_eq!((status, &headers["retry-after"]), (StatusCode::SERVICE_UNAVAILABLE, &"30".parse().unwrap()));
     assert_eq!(errors(&lines).len(), 1);

@@ -96,6 +96,14 @@ pub struct View {
     pub unsaved: bool,
 }
 
+impl View {
+    /// Whether the store was looked at that long ago, or never.
+    #[must_use]
+    pub fn is_older(&self, age: Duration) -> bool {
+        self.age.is_none_or(|since| since >= age)
+    }
+}
+
 impl Memory {
     /// What is known now.
     pub fn view(&self, wall: Timestamp, monotonic: Duration) -> View {

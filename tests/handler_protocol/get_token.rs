@@ -60,11 +60,17 @@ async fn a_body_is_passed_over_unless_it_is_too_large() {
 
 #[tokio::test]
 async fn a_panic_is_an_answer() {
-    let handler = Handler::start(Does::Panic).await;
-    let reply = handler.ask(request("", "")).await;
-    reply.assert_error(500, "server_error");
-    assert!(!reply.text.contains("canary"));
-    handler.assert_alive().await;
+    for does in [Does::Panic, Does::PanicAtHand] {
+        let handler = Handler::start(does).await;
+        let mut peer = handler.connect().await;
+        for _ in 0..2 {
+            peer.send(request("", "")).await;
+            let reply = peer.reply().await;
+            reply.assert_error(500, "server_error");
+            assert!(!reply.text.contains("canary"));
+        }
+        handler.assert_alive().await;
+    }
 }
 
 #[tokio::test]

@@ -23,6 +23,8 @@ pub(crate) enum Does {
     Succeed,
     Fail,
     Panic,
+    /// Panics where nothing is waited for.
+    PanicAtHand,
     /// Succeeds once the test lets it.
     Wait,
 }
@@ -42,7 +44,7 @@ impl Stub {
         self.begun.fetch_add(1, Ordering::SeqCst);
         self.changed.notify_waiters();
         match self.does {
-            Does::Succeed | Does::Fail => {}
+            Does::Succeed | Does::Fail | Does::PanicAtHand => {}
             Does::Panic => panic!("made-up-canary"),
             Does::Wait => self.gate.acquire().await.expect("never closed").forget(),
         }
@@ -74,6 +76,11 @@ impl UseCases for Stub {
     async fn tick(&self) -> Tick {
         self.act().await;
         Tick { failed: matches!(self.does, Does::Fail), line: "made-up line".to_owned() }
+    }
+
+    fn at_hand(&self, _: Ask) -> Option<HandedOut> {
+        assert!(!matches!(self.does, Does::PanicAtHand), "made-up-canary");
+        None
     }
 
     async fn get_token(&self, ask: Ask) -> Result<HandedOut, NoToken> {

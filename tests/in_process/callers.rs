@@ -46,6 +46,28 @@ fn i7_a_token_has_the_life_that_was_asked_for_or_there_is_none() {
 }
 
 #[test]
+fn i7_what_is_at_hand_needs_no_waiting_and_is_not_believed_for_longer_than_a_minute() {
+    let world = connected(Config::default());
+    undisturbed(&world, |refresher, _| async move {
+        assert!(refresher.at_hand(Ask::default()).is_none(), "nothing was read yet");
+        let token = refresher.get_token(Ask::default()).await.unwrap();
+        for age in 0..=600 {
+            let looked = refresher.view().age.unwrap();
+            let at_hand = refresher.at_hand(ask(300, 0));
+            assert_eq!(at_hand.is_some(), looked < seconds(60) && age <= 300, "{age} s after the grant, {looked:?} after the look");
+            if let Some(at_hand) = at_hand {
+                assert!(at_hand.access_token.reveal() == token.access_token.reveal() && at_hand.warnings.is_empty());
+                assert_eq!((at_hand.expires_in, at_hand.expires_at), (600 - age, token.expires_at));
+            }
+            if age % 100 == 99 {
+                refresher.look().await.unwrap();
+            }
+            tokio::time::sleep(seconds(1)).await;
+        }
+    });
+}
+
+#[test]
 fn with_540_s_asked_a_caller_is_told_when_to_come_back_and_then_gets_them() {
     let world = connected(Config::default());
     undisturbed(&world, |refresher, doubles| async move {

@@ -121,7 +121,7 @@ impl Reply {
         match self {
             Self::Alive => json!({ "status": "ok" }).to_string(),
             Self::Tick(tick) => json!({ "Outputs": {}, "Logs": [tick.line], "ReturnValue": null }).to_string(),
-            Self::Token(token) => serde_json::to_string(&TokenBody::of(token)).expect("texts and whole numbers can be written as JSON"),
+            Self::Token(token) => token_body(token),
             _ => {
                 let mut body = json!({ "error": self.status().1, "error_description": self.description() });
                 if let Some(seconds) = self.retry_after() {
@@ -157,9 +157,34 @@ impl Refused {
 }
 
 /// The one place where an access token becomes text for a caller.
+///
+/// The token stands first, and goes in as it is where JSON allows that: to look at its 900 characters one by one took a third of a warm call.
+fn token_body(token: &HandedOut) -> String {
+    let access_token = token.access_token.reveal();
+    let rest = json_text(&BesideToken::of(token));
+    let mut body = String::with_capacity(access_token.len() + rest.len() + 32);
+    body.push_str(r#"{"access_token":"#);
+    if stands_as_it_is(access_token) {
+        body.extend(["\"", access_token, "\""]);
+    } else {
+        body.push_str(&json_text(&access_token));
+    }
+    body.push(',');
+    body.push_str(&rest[1..]);
+    body
+}
+
+/// Whether a JSON string needs no escape for it (RFC 8259, section 7). All bytes are looked at, without an early end, so that it is done many at a time.
+fn stands_as_it_is(text: &str) -> bool {
+    !text.bytes().fold(false, |found, byte| found | (byte < b' ') | (byte == b'"') | (byte == b'\\'))
+}
+
+fn json_text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("texts and whole numbers can be written as JSON")
+}
+
 #[derive(Serialize)]
-struct TokenBody<'a> {
-    access_token: &'a str,
+struct BesideToken<'a> {
     token_type: &'static str,
     /// An integer, unlike Exact's: Data Factory's expressions do not convert.
     expires_in: i64,
@@ -169,12 +194,11 @@ struct TokenBody<'a> {
     warnings: &'a [String],
 }
 
-impl<'a> TokenBody<'a> {
+impl<'a> BesideToken<'a> {
     fn of(token: &'a HandedOut) -> Self {
         // Whole seconds, rounded down like `expires_in`.
         let expires_at = Timestamp::from_second(token.expires_at.as_second()).unwrap_or(token.expires_at);
         Self {
-            access_token: token.access_token.reveal(),
             token_type: "Bearer",
             expires_in: token.expires_in,
             expires_at: expires_at.to_string(),
@@ -203,5 +227,31 @@ impl IntoResponse for Reply {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use crate::token::Secret;
+
+    use super::*;
+
+    #[test]
+    fn any_token_is_the_string_that_it_is() {
+        for access_token in ["", "gAAAAmade-up_~.!", "a\"b", "\\", "\u{0}", "\n", "\u{1f}", " ", "\u{7f}ünï\u{2028}", &"x\\".repeat(500)] {
+            let token = HandedOut {
+                access_token: Secret::new(access_token),
+                expires_in: 412,
+                expires_at: Timestamp::UNIX_EPOCH,
+                base_url: "https://start.exactonline.nl/\"".to_owned(),
+                warnings: vec!["\"".to_owned()],
+            };
+            let body: Value = serde_json::from_str(&token_body(&token)).unwrap();
+            let expected = json!({"access_token": access_token, "token_type": "Bearer", "expires_in": 412, "expires_at": "1970-01-01T00:00:00Z",
+                "base_url": token.base_url, "warnings": token.warnings});
+            assert_eq!(body, expected);
+        }
     }
 }

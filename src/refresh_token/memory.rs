@@ -1,6 +1,6 @@
 //! What this process knows: a cache of the store, never the truth, except for a grant that is not stored yet.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,7 +15,8 @@ use crate::token::{Credential, Ledger, VersionId};
 /// Shared by all callers of a process.
 #[derive(Debug, Default)]
 pub struct Memory {
-    known: Mutex<Known>,
+    /// Read by every call, so that one that is held up in the middle holds up no other.
+    known: RwLock<Known>,
     granted: Notify,
 }
 
@@ -107,7 +108,7 @@ impl View {
 impl Memory {
     /// What is known now.
     pub fn view(&self, wall: Timestamp, monotonic: Duration) -> View {
-        let known = self.lock();
+        let known = self.read();
         let head = known.head.as_ref();
         let (servable, seen) = match (&known.unsaved, head) {
             (Some((unsaved, seen)), _) if unsaved.credential.access.is_some() => (Some(&unsaved.credential), Some(*seen)),
@@ -128,7 +129,7 @@ impl Memory {
 
     /// What the store says now.
     pub fn learn(&self, ledger: Ledger, head: Option<(VersionId, Arc<Credential>)>, ledger_lost: bool, wall: Timestamp, monotonic: Duration) {
-        let mut known = self.lock();
+        let mut known = self.write();
         known.head = head.map(|(version, credential)| {
             let before = known.head.as_ref().filter(|head| head.version == version).map(|head| head.seen);
             let granted_here = known.unsaved.as_ref().filter(|(unsaved, _)| unsaved.version.as_ref() == Some(&version)).map(|(_, seen)| *seen);
@@ -142,7 +143,7 @@ impl Memory {
 
     /// A grant was received: from here on it is served, and no other request is made before it is stored.
     pub fn keep(&self, unsaved: Unsaved, wall: Timestamp, monotonic: Duration) {
-        let mut known = self.lock();
+        let mut known = self.write();
         let seen = known.unsaved.as_ref().map_or(Seen { wall, monotonic, dated_ahead: false }, |(_, seen)| *seen);
         let servable = unsaved.credential.access.is_some();
         known.unsaved = Some((unsaved, seen));
@@ -159,25 +160,29 @@ impl Memory {
 
     /// The grant is in vault and ledger.
     pub fn saved(&self) {
-        self.lock().unsaved = None;
+        self.write().unsaved = None;
     }
 
     /// The grant that is not stored yet.
     pub fn unsaved(&self) -> Option<Unsaved> {
-        self.lock().unsaved.as_ref().map(|(unsaved, _)| unsaved.clone())
+        self.read().unsaved.as_ref().map(|(unsaved, _)| unsaved.clone())
     }
 
     /// A version that is known.
     pub fn credential(&self, version: &VersionId) -> Option<Arc<Credential>> {
-        self.lock().head.as_ref().filter(|head| head.version == *version).map(|head| Arc::clone(&head.credential))
+        self.read().head.as_ref().filter(|head| head.version == *version).map(|head| Arc::clone(&head.credential))
     }
 
     /// Whether the store was ever read by this process.
     pub fn knows_anything(&self) -> bool {
-        self.lock().ledger.is_some()
+        self.read().ledger.is_some()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -98,6 +98,12 @@ impl Drop for Handler {
 pub(crate) fn build(arguments: &[&str]) -> anyhow::Result<std::path::PathBuf> {
     let mut command = Command::new(env!("CARGO"));
     command.args(["build", "--release", "--locked", "--message-format", "json-render-diagnostics"]).args(arguments);
+    // What cargo tells this process about its package would have build scripts run again that look at it: now, and with the next `cargo bench`.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
     let output = command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).stderr(Stdio::inherit()).output()?;
     ensure!(output.status.success(), "{arguments:?} does not build");
     let messages = String::from_utf8(output.stdout)?;

@@ -35,6 +35,11 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    /// 200 or not.
+    pub(crate) fn is_ok(&self) -> bool {
+        self.head.starts_with(STATUS)
+    }
+
     /// The headers that are not the server's own, as `name: value`.
     pub(crate) fn headers(&self) -> Vec<&str> {
         let own = |line: &&str| ["content-length: ", "date: "].iter().any(|name| line.to_ascii_lowercase().starts_with(name));
@@ -71,7 +76,6 @@ fn complete(bytes: &[u8]) -> anyhow::Result<Option<Reply>> {
     let text = std::str::from_utf8(bytes)?;
     let Some(end) = text.find("\r\n\r\n") else { return Ok(None) };
     let (head, body) = text.split_at(end + 4);
-    ensure!(head.starts_with(STATUS), "unexpected reply: {text}");
     let length = head.lines().filter_map(|line| line.split_once(": ")).find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     let length: usize = length.context("a reply without a length")?.1.parse()?;
     Ok((body.len() == length).then(|| Reply { head: head.to_owned(), body: body.to_owned() }))

@@ -31,10 +31,21 @@ impl Product {
         Ok(product)
     }
 
-    /// Serving on a port.
+    /// Serving on a port, with the token file.
     pub(crate) fn serving(&self, port: u16) -> Command {
         let mut command = self.command();
         command.env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string());
+        command
+    }
+
+    /// The same with what is wired in Azure: vault, storage and managed identity, which cost more to prepare. Nothing of it is there, nor asked for
+    /// anything before the first invocation; and nothing leaves this machine.
+    pub(crate) fn serving_in_azure(&self, port: u16) -> Command {
+        let mut command = self.serving(port);
+        command.env("EXACT_BASE_URL", "https://start.exactonline.nl").env("KEY_VAULT_URL", "https://made-up.vault.azure.net");
+        command.env("AzureWebJobsStorage__accountName", "madeup").env("WEBSITE_SITE_NAME", "made-up");
+        command.env("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token").env("IDENTITY_HEADER", "made-up");
+        command.env("HTTPS_PROXY", "http://127.0.0.1:1");
         command
     }
 

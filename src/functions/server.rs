@@ -178,7 +178,7 @@ mod tests {
         for requests in [0, 1, 7] {
             let (mut peer, _stop) = connect();
             for _ in 0..requests {
-                tokio::time::sleep(IDLE - Duration::from_secs(1)).await;
+                tokio::time::sleep(IDLE.saturating_sub(Duration::from_secs(1))).await;
                 exchange(&mut peer, PING).await;
             }
             assert_closes_in_time(&mut peer).await;

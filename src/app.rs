@@ -47,7 +47,7 @@ impl Broker {
                 let place = store.path().display().to_string();
                 Behind { vault: Arc::new(store.clone()), ledger: Arc::new(store.clone()), place, embedded: Some(store) }
             }
-            Store::Azure(store) => azure(store, &clock)?,
+            Store::Azure(store) => azure(*store, &clock)?,
         };
         let policy = Policy {
             mode: config.mode,
@@ -104,7 +104,6 @@ fn azure(store: AzureStore, clock: &Arc<dyn Clock>) -> Result<Behind, ConfigErro
     Ok(Behind { vault: Arc::new(vault), ledger: Arc::new(ledger), place, embedded: None })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "map_err gives it by value")]
 fn no_certificates(_: reqwest::Error) -> ConfigError {
     unusable("the system's TLS certificates could not be loaded; install the package ca-certificates".to_owned())
 }

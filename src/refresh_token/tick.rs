@@ -21,6 +21,8 @@ pub const HOLD_UNCLEAR: Duration = Duration::from_secs(380);
 pub const TICK: Duration = Duration::from_secs(570);
 /// After the time that was waited for, so that a clock a little slow does not find it not quite come.
 const GRACE: Duration = Duration::from_millis(50);
+/// How long a hold is slept through without a look at the clock.
+const SLICE: Duration = Duration::from_secs(5);
 /// Between two passes of one tick, where nothing else says how long; doubled each time.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MOST: Duration = Duration::from_secs(30);
@@ -60,7 +62,7 @@ impl Refresher {
             }
             let Some(hold) = self.hold(elapsed(), pause) else { return self.report(last) };
             info!(seconds = hold.as_secs(), "holding until Exact Online may be asked");
-            self.clock.sleep(hold).await;
+            self.hold_for(hold).await;
             pause = (pause * 2).min(PAUSE_MOST);
         }
     }
@@ -85,6 +87,18 @@ impl Refresher {
         };
         let hold = (wait + GRACE).max(pause);
         (!view.unsaved && elapsed + hold <= limit).then_some(hold)
+    }
+
+    /// In slices, because the clock that a sleep goes by may stand still while the machine sleeps: then the time has come as soon as it wakes.
+    async fn hold_for(&self, hold: Duration) {
+        let end = self.ledger.now().saturating_add(hold).unwrap_or(Timestamp::MAX);
+        let mut left = hold;
+        while !left.is_zero() {
+            let slice = left.min(SLICE);
+            self.clock.sleep(slice).await;
+            let by_the_wall = Duration::try_from(end.duration_since(self.ledger.now())).unwrap_or(Duration::ZERO);
+            left = left.saturating_sub(slice).min(by_the_wall);
+        }
     }
 
     fn report(&self, last: Option<Outcome>) -> Tick {

@@ -1,0 +1,11 @@
+//! The program as it is shipped, on what production has: the ledger in a real blob service (Azurite), the tokens in a Key Vault behind TLS, the
+//! app's managed identity, the Functions host in front and Exact Online behind.
+//!
+//! Vault, identity, host and Exact are simulated where faults and time are wanted; `tests/lowkey_vault` has an independent vault.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report; the lint's own exception covers only #[test] functions")]
+
+mod azure;
+mod main_job;
+#[path = "../stage/mod.rs"]
+mod stage;

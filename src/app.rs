@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use azure_core::http::Transport;
 
+use crate::adopt::{AdoptError, Adopted};
 use crate::azure::{BlobLedger, KeyVault};
 use crate::clock::SystemClock;
 use crate::config::{AzureStore, Config, ConfigError, Store};
@@ -68,6 +69,11 @@ impl Broker {
     /// Takes over a refresh token from elsewhere.
     pub async fn import(&self, refresh_token: Secret, replace: bool) -> Result<Imported, ImportError> {
         self.refresher.import(refresh_token, replace).await
+    }
+
+    /// Takes over a stored pair that was got under another lock.
+    pub async fn adopt(&self) -> Result<Adopted, AdoptError> {
+        self.refresher.adopt().await
     }
 
     /// Where the tokens are kept.

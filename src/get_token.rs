@@ -242,7 +242,7 @@ impl Call<'_> {
             warnings.push(format!("the last refresh failed ({} in a row): {}", failure.in_a_row, failure.what));
         }
         if let Due::NeedsConsent(why) = due(ledger, view.head.as_deref(), view.now, &self.this.policy) {
-            warnings.push(format!("a person has to connect Exact Online again before this token ends: {why}"));
+            warnings.push(format!("a person is needed before this token ends: {why}"));
         }
         warnings
     }

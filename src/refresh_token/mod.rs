@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use self::bounded::Bounded;
 use self::memory::{Memory, Unsaved, View};
 use self::single_flight::SingleFlight;
-use crate::ports::{Clock, LedgerError, LedgerStore, TokenEndpoint, Vault, VaultError};
+use crate::ports::{Clock, Etag, LedgerError, LedgerStore, TokenEndpoint, Vault, VaultError};
 use crate::token::ledger::FailureKind;
 use crate::token::schedule::{Mode, Policy, Wait, Why};
 use crate::token::{Credential, Ledger, VersionId};
@@ -158,6 +158,21 @@ impl Refresher {
             return Ok(known);
         }
         Ok(Arc::new(self.vault.get(version).await?))
+    }
+
+    /// The ledger as it is stored, or as it comes out of the vault's versions where it is gone; and the highest epoch that either knows. For use under
+    /// the lock.
+    pub(crate) async fn stored_ledger(&self) -> Result<(Ledger, Option<Etag>, u64), LookError> {
+        if let Some(snapshot) = self.ledger.read().await? {
+            let epoch = snapshot.ledger.epoch;
+            return Ok((snapshot.ledger, Some(snapshot.etag), epoch));
+        }
+        let versions = self.latest_versions().await?;
+        let epoch = versions.iter().map(|(_, credential)| credential.epoch).max().unwrap_or(0);
+        let empty = Ledger::begin(self.ledger.lock_id(), self.vault.writer());
+        let ledger = if versions.is_empty() { empty } else { Ledger::rebuild(versions, self.ledger.now(), empty) };
+        let epoch = epoch.max(ledger.epoch);
+        Ok((ledger, None, epoch))
     }
 
     /// The latest versions with their credentials; those that cannot be read are left out unless none can.

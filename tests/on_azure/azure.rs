@@ -67,11 +67,27 @@ impl OnAzure {
     pub(crate) fn set_clocks(&self, seconds: i64) {
         self.clock.set(seconds);
         self.stage.set_clock_of_exact(seconds);
+        self.wait_for(&self.azurite);
+    }
+
+    /// Waits until a blob service has noticed that its clock was moved.
+    pub(crate) fn wait_for(&self, azurite: &Azurite) {
+        azurite.wait_for_date((self.stage.clock())());
     }
 
     /// From now on the vault's name leads nowhere, or there again.
     pub(crate) fn vault_is_reachable(&self, reachable: bool) {
         self.relay.lead(VAULT, if reachable { Way::To(self.vault.address()) } else { Way::Refused });
+    }
+
+    /// For the environment of another process that is to have the same clock.
+    pub(crate) fn clock_environment(&self) -> Vec<(String, String)> {
+        self.clock.environment()
+    }
+
+    /// How many versions were added.
+    pub(crate) fn versions(&self) -> usize {
+        self.vault_requests(0).iter().filter(|(operation, status)| (*operation, *status) == (Operation::Set, 200)).count()
     }
 
     /// What was asked of the vault from the `n`-th request on, challenges included.

@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report; the lint's own exception covers only #[test] functions")]
 
 mod azure;
+mod laptop;
 mod main_job;
+mod moved_storage;
 #[path = "../stage/mod.rs"]
 mod stage;

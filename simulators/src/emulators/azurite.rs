@@ -1,9 +1,13 @@
 //! Azurite, Microsoft's emulator of Azure Storage: blobs with real leases and conditional writes.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 /// One blob service that keeps everything in memory. It stops when it is dropped.
 pub struct Azurite {
@@ -80,6 +84,32 @@ impl Azurite {
     #[must_use]
     pub fn requests(&self) -> Vec<String> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits, without yielding, until its replies bear this date: after its clock was moved they bear the old one for up to a second.
+    ///
+    /// # Panics
+    ///
+    /// If they do not within 10 s.
+    pub fn wait_for_date(&self, date: Timestamp) {
+        for _ in 0..500 {
+            if self.date().is_some_and(|now| now.as_second() >= date.as_second()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the clock of Azurite does not move");
+    }
+
+    /// The date of a reply; any reply has one.
+    fn date(&self) -> Option<Timestamp> {
+        let address = self.endpoint.split("//").nth(1)?.split('/').next()?;
+        let mut stream = TcpStream::connect(address).ok()?;
+        write!(stream, "GET /made-up HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).ok()?;
+        let date = reply.lines().find_map(|line| line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("date")))?.1;
+        jiff::fmt::rfc2822::parse(date).ok().map(|date| date.timestamp())
     }
 
     /// Ends it. What it kept is gone.

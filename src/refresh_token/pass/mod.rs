@@ -282,7 +282,7 @@ fn log(outcome: &Outcome) {
         Outcome::Refreshed => info!("a new pair of tokens is stored"),
         Outcome::NotDue { until, why } => info!(%until, "no refresh: {why}"),
         Outcome::Busy => info!("another process is at work on the tokens"),
-        Outcome::NeedsConsent(why) => info!("a person has to connect Exact Online again: {why}"),
+        Outcome::NeedsConsent(why) => info!("a person is needed: {why}"),
         Outcome::Failed(what) => info!(class = what.class(), "the refresh failed: {what}"),
         Outcome::Unsaved(why) => error!("A NEW PAIR OF TOKENS IS NOT STORED and is kept in memory: {why}"),
         Outcome::StoreFailed(problem) => info!("nothing was sent: {problem}"),

@@ -59,6 +59,8 @@ pub struct Settings {
     pub secret_name: String,
     /// Whose rights count.
     pub identity: Identity,
+    /// The app or the person that the identity belongs to, where the identity does not say: each app has a system-assigned one of its own.
+    pub owner: Option<String>,
 }
 
 /// [`Vault`] on one secret of Azure Key Vault.
@@ -72,7 +74,7 @@ impl KeyVault {
     /// Reads and sends nothing.
     pub fn new(settings: Settings) -> Result<Self, NotUsable> {
         let client = connect(&settings)?;
-        Ok(Self { writer: settings.identity.writer(), settings, client: Mutex::new(Arc::new(client)) })
+        Ok(Self { writer: settings.identity.writer(settings.owner.as_deref()), settings, client: Mutex::new(Arc::new(client)) })
     }
 
     /// One call of the SDK: bounded, and made once more with a new credential if the vault refused the token.

@@ -12,6 +12,7 @@
 mod certificates;
 mod faults;
 mod log;
+mod outages;
 mod relay;
 mod request;
 mod rules;

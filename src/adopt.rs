@@ -54,8 +54,7 @@ impl Refresher {
 
     async fn adopt_under_lock(&self, lease: &Lease) -> Result<Adopted, AdoptError> {
         let (mut ledger, etag, highest_epoch) = self.stored_ledger().await?;
-        let Some(head) = ledger.head.clone() else { return Err(AdoptError::NothingStored) };
-        let stored = self.read_version(&head.version).await?;
+        let Some((_, stored)) = self.read_head(&ledger).await? else { return Err(AdoptError::NothingStored) };
         if !stored.chain.same_app(&self.policy.chain) {
             return Err(AdoptError::OtherApp);
         }

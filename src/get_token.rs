@@ -232,7 +232,8 @@ impl Call<'_> {
     fn warnings(&self, view: &View, look: Option<LookError>) -> Vec<String> {
         let mut warnings = Vec::new();
         if let Some(problem) = look {
-            warnings.push(format!("the token comes from memory: {problem}"));
+            let from = if view.from_vault_alone { "is the latest that the vault has" } else { "comes from memory" };
+            warnings.push(format!("the token {from}: {problem}"));
         }
         if view.unsaved {
             warnings.push("the latest pair of tokens is not stored yet; it is kept in memory and tried again at the next call".to_owned());

@@ -60,7 +60,7 @@ impl Refresher {
             if last == Some(Outcome::Refreshed) {
                 return self.report(last);
             }
-            let Some(hold) = self.hold(elapsed(), pause) else { return self.report(last) };
+            let Some(hold) = self.hold(elapsed(), pause, last.as_ref()) else { return self.report(last) };
             info!(seconds = hold.as_secs(), "holding until Exact Online may be asked");
             self.hold_for(hold).await;
             pause = (pause * 2).min(PAUSE_MOST);
@@ -76,9 +76,13 @@ impl Refresher {
     }
 
     /// How long to hold now; None if the tick is over.
-    fn hold(&self, elapsed: Duration, pause: Duration) -> Option<Duration> {
+    fn hold(&self, elapsed: Duration, pause: Duration, last: Option<&Outcome>) -> Option<Duration> {
         let view = self.view();
-        let ledger = view.ledger.as_ref()?;
+        let Some(ledger) = view.ledger.as_ref() else {
+            // A new process that met a store which is away: it may be back in a moment.
+            let passes = matches!(last, Some(Outcome::StoreFailed(LookError::Unavailable(_))));
+            return (passes && elapsed + pause <= HOLD).then_some(pause);
+        };
         let limit = if ledger.open.is_empty() { HOLD } else { HOLD_UNCLEAR };
         let wait = match due(ledger, view.head.as_deref(), view.now, &self.policy) {
             Due::NotYet { until, .. } => Duration::try_from(until.duration_since(view.now)).unwrap_or(Duration::ZERO),

@@ -14,4 +14,5 @@ mod processes;
 mod replies;
 mod stores;
 mod timelines;
+mod unread_ledger;
 mod world;

@@ -10,6 +10,7 @@ mod day;
 #[path = "../ledger_contract/mod.rs"]
 mod ledger_contract;
 mod life;
+mod lost_head;
 mod processes;
 mod replies;
 mod stores;

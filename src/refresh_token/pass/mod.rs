@@ -225,7 +225,13 @@ impl Pass<'_> {
         let vault = &self.this.vault;
         let Some((version, credential)) = loaded.head.clone() else { return Err(Stop::Conflict) };
         if loaded.ledger.writer == vault.writer() {
-            return Ok(vault.prove_writable(&version).await);
+            match vault.prove_writable(&version).await {
+                // Restored from an older copy, or failed over. What is still in memory here is perhaps nowhere else.
+                Err(VaultError::NotFound(_)) => {
+                    warn!(%version, "the token store has lost the version that the ledger names; it is stored again from memory")
+                }
+                proven => return Ok(proven),
+            }
         }
         // Changing a version and adding one are different rights. Who has never added one adds the head again, unchanged.
         let version = match vault.put(&credential).await {

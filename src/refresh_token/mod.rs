@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use self::bounded::Bounded;
+use self::bounded::{Bounded, LIST_CALL, STORE_CALL};
 use self::memory::{Memory, Unsaved, View};
 use self::single_flight::SingleFlight;
 use crate::ports::{Clock, Etag, LedgerError, LedgerStore, Snapshot, TokenEndpoint, Vault, VaultError};
@@ -35,6 +35,11 @@ const LATEST_VERSIONS: usize = 8;
 const LATEST_AGAIN_AFTER: Duration = Duration::from_mins(1);
 
 const _: () = assert!(REQUEST_NEEDS.as_secs() > crate::token::ledger::QUARANTINE.as_secs().unsigned_abs());
+/// Before a request: the lock, the ledger, and where an attempt is open a list of all versions. However long these take, there is time to send.
+const BEFORE_A_REQUEST: Duration = Duration::from_secs(2 * STORE_CALL.as_secs() + LIST_CALL.as_secs());
+
+const _: () = assert!(PASS.as_secs() >= BEFORE_A_REQUEST.as_secs() + REQUEST_NEEDS.as_secs());
+
 /// One chain and all that is needed to keep it alive. Shared by the timer, the callers and the command line of one process.
 pub struct Refresher {
     pub(crate) endpoint: Arc<dyn TokenEndpoint>,

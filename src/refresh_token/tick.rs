@@ -27,6 +27,7 @@ const SLICE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MOST: Duration = Duration::from_secs(30);
 
+const _: () = assert!(HOLD.as_secs() + super::BEFORE_A_REQUEST.as_secs() + super::REQUEST_NEEDS.as_secs() <= TICK.as_secs());
 const _: () = assert!(HOLD_UNCLEAR.as_secs() + super::REQUEST_NEEDS.as_secs() <= TICK.as_secs());
 
 /// What became of a timer tick, for the host's log.

@@ -11,6 +11,7 @@ mod day;
 mod ledger_contract;
 mod life;
 mod lost_head;
+mod many_versions;
 mod processes;
 mod replies;
 mod stores;

@@ -8,6 +8,7 @@ use azure_core::http::RawResponse;
 use azure_core::http::headers::WWW_AUTHENTICATE;
 use serde::Deserialize;
 
+use super::LIST_WITHIN;
 use crate::azure::identity::NoToken;
 use crate::azure::transport;
 use crate::ports::VaultError;
@@ -54,6 +55,8 @@ pub(super) enum Problem {
     Lost,
     /// What the call or its exchanges may take is over.
     TimedOut,
+    /// [`LIST_WITHIN`] is over.
+    ListTooLong,
     /// Nobody vouches for us: nothing was sent.
     NoToken(String),
     /// Who answered is not a Key Vault, or not this one: nothing was sent.
@@ -115,7 +118,7 @@ impl Problem {
         }
         let text = Told(&self, operation).to_string();
         let unclear = match &self {
-            Self::Lost | Self::TimedOut | Self::NotUnderstood => true,
+            Self::Lost | Self::TimedOut | Self::ListTooLong | Self::NotUnderstood => true,
             Self::Answered(answer) => matches!(answer.status, 200..=299 | 408 | 500..=599),
             Self::NotSent | Self::NoToken(_) | Self::NotAVault => false,
         };
@@ -213,6 +216,9 @@ impl fmt::Display for Told<'_> {
             Problem::NotSent => f.write_str("no connection to Key Vault; check KEY_VAULT_URL, private endpoint and name resolution"),
             Problem::Lost => f.write_str("the connection to Key Vault was lost before the reply was complete"),
             Problem::TimedOut => f.write_str("no answer from Key Vault in time"),
+            Problem::ListTooLong => {
+                write!(f, "Key Vault did not list the versions of the secret within {} s: there are very many, or it is slow", LIST_WITHIN.as_secs())
+            }
             Problem::NoToken(why) => f.write_str(why),
             Problem::NotAVault => f.write_str("what answers at KEY_VAULT_URL is not that Key Vault; nothing was sent to it"),
             Problem::NotUnderstood => f.write_str("the reply is not one of a Key Vault"),

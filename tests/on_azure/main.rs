@@ -6,12 +6,20 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report; the lint's own exception covers only #[test] functions")]
 
+mod access;
 mod azure;
+mod counted;
+mod crowd;
 mod degraded;
+mod hour;
+mod killed;
+mod killed_holder;
+mod killed_saver;
 mod laptop;
 mod main_job;
 mod moved_storage;
 mod read_back;
 #[path = "../stage/mod.rs"]
 mod stage;
+mod storage;
 mod whole_life;

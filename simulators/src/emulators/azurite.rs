@@ -1,13 +1,12 @@
 //! Azurite, Microsoft's emulator of Azure Storage: blobs with real leases and conditional writes.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use jiff::Timestamp;
+/// For a clock that is moved: Node keeps the text of the date for up to a second, and puts the old one into replies that name no date themselves.
+const FRESH_DATES: &str = include_str!("fresh_dates.js");
 
 /// One blob service that keeps everything in memory. It stops when it is dropped.
 pub struct Azurite {
@@ -33,13 +32,13 @@ impl Azurite {
         Self::start_with(&["--blobPort", "0"], &[])
     }
 
-    /// The same with other arguments, and more in its environment.
+    /// The same with other arguments, and the environment of a clock that can be moved under it (empty: the machine's).
     ///
     /// # Panics
     ///
     /// As [`Azurite::start`].
     #[must_use]
-    pub fn start_with(arguments: &[&str], environment: &[(String, String)]) -> Self {
+    pub fn start_with(arguments: &[&str], clock: &[(String, String)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let program = program();
         assert!(
@@ -47,10 +46,16 @@ impl Azurite {
             "{} is missing: install Azurite with `npm install --prefix target/tools azurite@3.37.0`, or name its azurite-blob in AZURITE_BLOB",
             program.display()
         );
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        if !clock.is_empty() {
+            let script = folder.path().join("fresh_dates.js");
+            std::fs::write(&script, FRESH_DATES).expect("a temporary file");
+            command.env("NODE_OPTIONS", format!("--require \"{}\"", script.display()));
+        }
+        let mut child = command
             .args(["--inMemoryPersistence", "--disableTelemetry"])
             .args(arguments)
-            .envs(environment.iter().cloned())
+            .envs(clock.iter().cloned())
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -84,32 +89,6 @@ impl Azurite {
     #[must_use]
     pub fn requests(&self) -> Vec<String> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Waits, without yielding, until its replies bear this date: after its clock was moved they bear the old one for up to a second.
-    ///
-    /// # Panics
-    ///
-    /// If they do not within 10 s.
-    pub fn wait_for_date(&self, date: Timestamp) {
-        for _ in 0..500 {
-            if self.date().is_some_and(|now| now.as_second() >= date.as_second()) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("the clock of Azurite does not move");
-    }
-
-    /// The date of a reply; any reply has one.
-    fn date(&self) -> Option<Timestamp> {
-        let address = self.endpoint.split("//").nth(1)?.split('/').next()?;
-        let mut stream = TcpStream::connect(address).ok()?;
-        write!(stream, "GET /made-up HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).ok()?;
-        let date = reply.lines().find_map(|line| line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("date")))?.1;
-        jiff::fmt::rfc2822::parse(date).ok().map(|date| date.timestamp())
     }
 
     /// Ends it. What it kept is gone.

@@ -23,7 +23,9 @@ impl Rules {
     /// Puts versions back that were taken away. They are then the last that landed.
     pub fn catch_up(&mut self, name: &str, versions: Vec<Version>) {
         let secret = self.secrets.entry(name.to_owned()).or_default();
-        versions.into_iter().for_each(|version| secret.add(version));
+        for version in versions {
+            secret.add(version);
+        }
     }
 
     /// Fails every write that no other fault is for, and serves reads: Microsoft Learn, "Reliability in Azure Key Vault", says that a vault is

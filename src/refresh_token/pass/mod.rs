@@ -228,7 +228,7 @@ impl Pass<'_> {
             match vault.prove_writable(&version).await {
                 // Restored from an older copy, or failed over. What is still in memory here is perhaps nowhere else.
                 Err(VaultError::NotFound(_)) => {
-                    warn!(%version, "the token store has lost the version that the ledger names; it is stored again from memory")
+                    warn!(%version, "the token store has lost the version that the ledger names; it is stored again from memory");
                 }
                 proven => return Ok(proven),
             }

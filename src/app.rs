@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use azure_core::http::Transport;
 
+use crate::adopt::{AdoptError, Adopted};
 use crate::azure::{BlobLedger, KeyVault};
 use crate::clock::SystemClock;
 use crate::config::{AzureStore, Config, ConfigError, Store};
@@ -47,7 +48,7 @@ impl Broker {
                 let place = store.path().display().to_string();
                 Behind { vault: Arc::new(store.clone()), ledger: Arc::new(store.clone()), place, embedded: Some(store) }
             }
-            Store::Azure(store) => azure(store, &clock)?,
+            Store::Azure(store) => azure(*store, &clock)?,
         };
         let policy = Policy {
             mode: config.mode,
@@ -68,6 +69,11 @@ impl Broker {
     /// Takes over a refresh token from elsewhere.
     pub async fn import(&self, refresh_token: Secret, replace: bool) -> Result<Imported, ImportError> {
         self.refresher.import(refresh_token, replace).await
+    }
+
+    /// Takes over a stored pair that was got under another lock.
+    pub async fn adopt(&self) -> Result<Adopted, AdoptError> {
+        self.refresher.adopt().await
     }
 
     /// Where the tokens are kept.
@@ -104,7 +110,6 @@ fn azure(store: AzureStore, clock: &Arc<dyn Clock>) -> Result<Behind, ConfigErro
     Ok(Behind { vault: Arc::new(vault), ledger: Arc::new(ledger), place, embedded: None })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "map_err gives it by value")]
 fn no_certificates(_: reqwest::Error) -> ConfigError {
     unusable("the system's TLS certificates could not be loaded; install the package ca-certificates".to_owned())
 }

@@ -7,7 +7,7 @@ use tracing::warn;
 use crate::ports::{LockError, WriteError};
 use crate::refresh_token::lease::Lease;
 use crate::refresh_token::{LookError, Refresher};
-use crate::token::{AttemptId, Credential, Ledger, Pointer, Secret};
+use crate::token::{AttemptId, Credential, Pointer, Secret};
 
 /// Exact's refresh tokens have some 500 to 720 characters; what is far from that is something else that was pasted.
 const TOKEN_LENGTHS: std::ops::RangeInclusive<usize> = 20..=4096;
@@ -57,15 +57,7 @@ impl Refresher {
     }
 
     async fn import_under_lock(&self, lease: &Lease, refresh_token: Secret, replace: bool) -> Result<Imported, ImportError> {
-        let snapshot = self.ledger.read().await.map_err(LookError::from)?;
-        let (mut ledger, etag, versions) = if let Some(snapshot) = snapshot {
-            (snapshot.ledger, Some(snapshot.etag), Vec::new())
-        } else {
-            let versions = self.latest_versions().await?;
-            let empty = Ledger::begin(self.ledger.lock_id(), self.vault.writer());
-            (if versions.is_empty() { empty } else { Ledger::rebuild(versions.clone(), self.ledger.now(), empty) }, None, versions)
-        };
-        let stored_epoch = versions.iter().map(|(_, credential)| credential.epoch).max().unwrap_or(0);
+        let (mut ledger, etag, highest_epoch) = self.stored_ledger().await?;
         let replaced = ledger.head.is_some();
         if replaced && !replace {
             return Err(ImportError::AlreadyConnected);
@@ -77,7 +69,7 @@ impl Refresher {
             granted_at: now,
             renewable_at: now,
             attempt: AttemptId(uuid::Uuid::new_v4().to_string()),
-            epoch: ledger.epoch.max(stored_epoch) + 1,
+            epoch: highest_epoch + 1,
             lock_id: self.ledger.lock_id(),
             chain: self.policy.chain.clone(),
         };

@@ -118,7 +118,8 @@ impl Refresher {
     fn warnings(&self, view: &View, look: Option<LookError>) -> Vec<String> {
         let mut warnings = Vec::new();
         if let Some(problem) = look {
-            warnings.push(format!("the token comes from memory: {problem}"));
+            let from = if view.from_vault_alone { "is the latest that the vault has" } else { "comes from memory" };
+            warnings.push(format!("the token {from}: {problem}"));
         }
         if view.unsaved {
             warnings.push("the latest pair of tokens is not stored yet; it is kept in memory and tried again at the next call".to_owned());
@@ -128,7 +129,7 @@ impl Refresher {
             warnings.push(format!("the last refresh failed ({} in a row): {}", failure.in_a_row, failure.what));
         }
         if let Due::NeedsConsent(why) = due(ledger, view.head.as_deref(), view.now, &self.policy) {
-            warnings.push(format!("a person has to connect Exact Online again before this token ends: {why}"));
+            warnings.push(format!("a person is needed before this token ends: {why}"));
         }
         warnings
     }

@@ -12,6 +12,7 @@
 //! | [`refresh_token`] | the pass (one refresh, step by step) and the tick that holds for Exact's gate |
 //! | [`get_token`] | one answer to a caller |
 //! | [`consent`] | how a chain begins: so far, `import` |
+//! | [`adopt`] | how a chain that was kept under another lock is taken over |
 //! | [`status`] | what is known, for a person and for a monitor |
 //! | [`exact_online`], [`http`] | the token service: request and response are pure, what stands between sends once |
 //! | [`local`], [`stored`] | the embedded store: one file, one lock file; and the only JSON of credential and ledger |
@@ -20,7 +21,7 @@
 //! | [`cli`] | the commands; the only place that prints |
 //! | [`config`], [`telemetry`], [`clock`], [`app`] | settings, log lines, the machine's clocks, and the only wiring |
 //!
-//! Arrows: `cli`, `functions` → use cases (`refresh_token`, `get_token`, `consent`, `status`) → `ports`, `token`; adapters (`exact_online`,
+//! Arrows: `cli`, `functions` → use cases (`refresh_token`, `get_token`, `consent`, `adopt`, `status`) → `ports`, `token`; adapters (`exact_online`,
 //! `azure`, `local`, `stored`, `clock`) → `ports`, `token`; `token` → nothing; `app` alone knows them all. A test holds the code to this.
 //!
 //! # Invariants
@@ -42,6 +43,7 @@
 //! A process killed between Exact's reply and the first durable write, and a reply that is lost: where Exact grants no grace for the previous
 //! token, the chain is gone. A process frozen between its last check and the socket. Two installations that share one Exact app and user.
 
+pub mod adopt;
 pub mod app;
 pub mod azure;
 pub mod cli;

@@ -101,21 +101,10 @@ impl Status {
         let looked = refresher.look().await;
         let view = refresher.view();
         let mut status = Self::unknown();
-        if let Err(problem) = looked {
-            (status.state, status.summary) = match problem {
-                LookError::Unavailable(why) => (State::Degraded, why),
-                LookError::Damaged(what) => (State::Misconfigured, what),
-            };
-            return status;
-        }
-        let Some(ledger) = &view.ledger else { return status };
-        let next = due(ledger, view.head.as_deref(), view.now, &refresher.policy);
         let answer = answer(view.servable.as_deref(), view.served_at, crate::get_token::Ask::DEFAULT_MIN_VALIDITY);
         status.servable = matches!(answer, Answer::Token { .. });
-        status.next = said(&next, crate::token::schedule::next_probe(ledger, view.now));
         if let Some(credential) = view.servable.as_deref() {
             status.base_url = Some(credential.chain.base_url.clone());
-            status.renewable_at = Some(crate::token::schedule::renewable_at(ledger, credential, view.now));
             // The age of an imported token is not known until it has brought a pair.
             if let Some(access) = &credential.access {
                 status.last_grant_at = Some(credential.granted_at);
@@ -126,6 +115,18 @@ impl Status {
                 status.access_token_seconds_left = access.expires_at.duration_since(view.served_at).as_secs().max(0);
             }
         }
+        if let Err(problem) = looked {
+            (status.state, status.summary) = match problem {
+                LookError::Damaged(what) if !status.servable => (State::Misconfigured, what),
+                LookError::Damaged(why) | LookError::Unavailable(why) => (State::Degraded, why),
+            };
+            "nothing, until the store can be read".clone_into(&mut status.next);
+            return status;
+        }
+        let Some(ledger) = &view.ledger else { return status };
+        let next = due(ledger, view.head.as_deref(), view.now, &refresher.policy);
+        status.next = said(&next, crate::token::schedule::next_probe(ledger, view.now));
+        status.renewable_at = view.servable.as_deref().map(|credential| crate::token::schedule::renewable_at(ledger, credential, view.now));
         status.epoch = Some(ledger.epoch);
         status.generation = Some(ledger.generation);
         status.failures_in_a_row = ledger.last_failure.map_or(0, |failure| failure.in_a_row);
@@ -144,6 +145,9 @@ impl Status {
             Due::Now(_) | Due::NotYet { .. } if view.ledger_lost => (State::Degraded, "the ledger is gone; the next tick rebuilds it".to_owned()),
             Due::Now(_) | Due::NotYet { .. } => match ledger.last_failure {
                 Some(failure) => (State::Degraded, failure.what.to_string()),
+                None if ledger.rebuilt_at.is_some() => {
+                    (State::Degraded, "the ledger was lost and was rebuilt from the vault; the next grant settles it".to_owned())
+                }
                 None if status.access_token_expires_at.is_none() => {
                     (State::Connected, "a refresh token is stored; it has brought no pair yet".to_owned())
                 }

@@ -49,6 +49,7 @@ parts=(
     "host protocol over sockets|--test handler_protocol"
     "Key Vault and managed identity, and their referee|--test azure_vault"
     "the ledger on a real blob service (Azurite)|--test azure_ledger"
+    "the real binary on Azurite and a Key Vault|--test on_azure"
     "panics in the log|--test panic_log"
     "the real binary|--test real_binary"
     "simulated host with real processes|--test functions_host"

@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("exact_online", &["http", "ports", "token"]),
     ("refresh_token", &["ports", "token"]),
     ("get_token", &["ports", "refresh_token", "token"]),
+    ("adopt", &["ports", "refresh_token", "token"]),
     ("consent", &["ports", "refresh_token", "token"]),
     ("status", &["get_token", "ports", "refresh_token", "token"]),
     ("config", &["azure", "exact_online", "token"]),

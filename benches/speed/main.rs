@@ -89,10 +89,9 @@ async fn measure(product: &Product, bare: impl Fn(u16, &Replies) -> Command) -> 
             Ok((ran, f64::from(handler.ticks()? - before)))
         })
         .await?;
-        eprintln!(
-            "{:.0}/s {:?} {} t| {:.0}/s {:?} {}",
-            ours.0.calls_per_second, ours.0.p99, ours.1, theirs.0.calls_per_second, theirs.0.p99, theirs.1
-        );
+        // Absolute times are this machine's and this minute's; they are shown, and not part of the table.
+        let [one, other] = [&ours, &theirs].map(|(ran, _)| format!("{:.0} calls/s, p99 {:?}", ran.calls_per_second, ran.p99));
+        writeln!(std::io::stderr(), "pair {}: {one}; bare: {other}", pair + 1)?;
         throughput.push(ours.0.calls_per_second / theirs.0.calls_per_second);
         p99.push(ours.0.p99.as_secs_f64() / theirs.0.p99.as_secs_f64());
         processor.push(ours.1 / theirs.1);
@@ -108,7 +107,6 @@ async fn measure(product: &Product, bare: impl Fn(u16, &Replies) -> Command) -> 
             Ok(handler?.started_in)
         })
         .await?;
-        eprint!("{ours:?}/{theirs:?} ");
         starts.push(ours.as_secs_f64() / theirs.as_secs_f64());
     }
     let binary = std::fs::metadata(&product.binary).context("the binary has no size")?.len();
@@ -124,7 +122,7 @@ async fn measure(product: &Product, bare: impl Fn(u16, &Replies) -> Command) -> 
 
 /// The same for the program and for the bare handler, which of them first changing from pair to pair.
 async fn in_turn<S, T>(pair: usize, [ours, theirs]: [S; 2], act: impl AsyncFn(S) -> anyhow::Result<T>) -> anyhow::Result<[T; 2]> {
-    if pair % 2 == 0 {
+    if pair.is_multiple_of(2) {
         let ours = act(ours).await?;
         Ok([ours, act(theirs).await?])
     } else {

@@ -51,13 +51,15 @@ impl Identity {
         })
     }
 
-    /// A name for the ledger that is the same in every process and after every restart, and says no more than the settings do.
+    /// A name for the ledger that is the same in every process and after every restart, and says no more than the settings do. `owner` is the app or
+    /// the person, and is left out where the identity has a name of its own.
     #[must_use]
-    pub fn writer(&self) -> String {
+    pub fn writer(&self, owner: Option<&str>) -> String {
+        let of = owner.map_or_else(String::new, |owner| format!(" of {owner}"));
         match self {
             Self::Managed { client_id: Some(id), .. } => format!("user-assigned identity {id}"),
-            Self::Managed { client_id: None, .. } => "system-assigned identity".to_owned(),
-            Self::DeveloperTools => "developer tools".to_owned(),
+            Self::Managed { client_id: None, .. } => format!("system-assigned identity{of}"),
+            Self::DeveloperTools => format!("developer tools{of}"),
         }
     }
 
@@ -197,9 +199,10 @@ mod tests {
 
     #[test]
     fn the_writer_is_told_by_what_the_settings_say() {
-        let writer = |client_id| Identity::choose(Some(ENDPOINT), true, client_id).unwrap().writer();
-        assert_eq!(writer(None), "system-assigned identity");
-        assert_eq!(writer(Some(ID)), "user-assigned identity 6f0a3c5e-1111-4222-8333-0123456789ab");
-        assert_eq!(Identity::DeveloperTools.writer(), "developer tools");
+        let writer = |client_id, owner| Identity::choose(Some(ENDPOINT), true, client_id).unwrap().writer(owner);
+        assert_eq!(writer(None, None), "system-assigned identity");
+        assert_eq!(writer(None, Some("made-up-app")), "system-assigned identity of made-up-app");
+        assert_eq!(writer(Some(ID), Some("made-up-app")), "user-assigned identity 6f0a3c5e-1111-4222-8333-0123456789ab");
+        assert_eq!(Identity::DeveloperTools.writer(Some("made-up")), "developer tools of made-up");
     }
 }

@@ -10,6 +10,8 @@ use azure_core::http::policies::{Policy, PolicyResult};
 use azure_core::http::{AsyncRawResponse, ClientOptions, Context, HttpClient, Method, Request, RetryOptions, StatusCode, Transport};
 use tokio::time::Instant;
 
+use crate::http::AZURE_EXCHANGE_WITHIN;
+
 /// What to say when no HTTP client can be made.
 pub(super) const NO_CERTIFICATES: &str = "the system's TLS certificates could not be loaded; install the package ca-certificates";
 
@@ -19,8 +21,9 @@ const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(400);
 /// If the server asks for more patience than this, the call ends with what the server said.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
-/// A read that already took this long is not tried again.
-const TRIES_WITHIN: Duration = Duration::from_secs(6);
+/// A read that already took this long is not tried again. One that got no answer at all is: two of those are within what a call may take.
+const TRIES_WITHIN: Duration = AZURE_EXCHANGE_WITHIN.saturating_add(Duration::from_secs(1));
+const _: () = assert!(AZURE_EXCHANGE_WITHIN.as_secs() * 2 + 1 < super::key_vault::CALL_WITHIN.as_secs());
 
 /// Options for a client of the service at `url`. One client serves reads and writes, so that one challenge and one token do.
 pub(super) fn options(url: &str) -> Result<ClientOptions, reqwest::Error> {

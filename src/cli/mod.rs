@@ -39,6 +39,12 @@ enum Command {
         #[arg(long)]
         replace: bool,
     },
+    /// Take over the stored tokens after the app's storage was moved: they were got under another lock, and are not used until you say so.
+    Adopt {
+        /// Nothing else uses these tokens any more: two installations that refresh the same chain lose it.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Print a living access token and nothing else, for scripts.
     Token {
         /// Seconds of life that it must still have, 0 to 540.
@@ -88,6 +94,7 @@ pub fn run() -> ExitCode {
         match arguments.command {
             None | Some(Command::Serve) => serve::serve(&current).await,
             Some(Command::Import { replace }) => import(&current, replace).await,
+            Some(Command::Adopt { yes }) => adopt(&current, yes).await,
             Some(Command::Token { min_validity, max_wait }) => token(&current, min_validity, max_wait).await,
             Some(Command::Status { json }) => status(&current, json).await,
         }
@@ -106,6 +113,20 @@ async fn import(current: &Path, replace: bool) -> anyhow::Result<ExitCode> {
     let what = if imported.replaced { "took the place of the stored one" } else { "is stored" };
     let (epoch, place) = (imported.epoch, broker.place());
     print(&format!("The refresh token {what} (epoch {epoch}) in {place}.\nThe next tick or call asks Exact Online for a pair."))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn adopt(current: &Path, yes: bool) -> anyhow::Result<ExitCode> {
+    let broker = open(current)?;
+    if !yes {
+        let place = broker.place();
+        bail!(
+            "this would take the tokens in {place} over for this installation; make sure that no other one uses them any more (two that refresh the \
+             same chain lose it), then repeat with --yes"
+        );
+    }
+    let adopted = broker.adopt().await?;
+    print(&format!("The stored tokens are this installation's now (epoch {}).", adopted.epoch))?;
     Ok(ExitCode::SUCCESS)
 }
 

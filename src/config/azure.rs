@@ -18,9 +18,14 @@ pub struct AzureStore {
 /// The platform's managed identity: where it is asked for tokens, and what proves that this app asks. (App Service, "How to use managed identities".)
 const IDENTITY_ENDPOINT: &str = "IDENTITY_ENDPOINT";
 const IDENTITY_HEADER: &str = "IDENTITY_HEADER";
+/// Whose identity it is: the function app's name, or on a developer's machine the person's.
+const APP: &str = "WEBSITE_SITE_NAME";
+const PERSON: &str = "USER";
+const PERSON_ON_WINDOWS: &str = "USERNAME";
 
 /// What is looked up besides the settings of the table.
-pub(super) const ALSO_LOOKED_UP: [&str; 4] = [IDENTITY_ENDPOINT, IDENTITY_HEADER, storage::RESOURCE_ID, storage::CLIENT_SECRET];
+pub(super) const ALSO_LOOKED_UP: [&str; 6] =
+    [IDENTITY_ENDPOINT, IDENTITY_HEADER, PERSON, PERSON_ON_WINDOWS, storage::RESOURCE_ID, storage::CLIENT_SECRET];
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
     /// All of it is checked, whatever is wrong with the first part. `vault` is the vault's address; None if that was found wrong already.
@@ -42,7 +47,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             Some(Access::Identity { client_id }) if !no_identity => self.identity(STORAGE_CLIENT_ID, client_id.as_deref()).map(Some),
             _ => Some(None),
         };
-        let vault = key_vault::Settings { vault_url: vault_url?, secret_name: secret_name?, identity: identity? };
+        let owner = [APP, PERSON, PERSON_ON_WINDOWS].iter().find_map(|name| given(&self.lookup, name));
+        let vault = key_vault::Settings { vault_url: vault_url?, secret_name: secret_name?, identity: identity?, owner };
         Some(AzureStore { vault, storage: storage?, storage_identity: storage_identity? })
     }
 

@@ -54,7 +54,7 @@ pub enum Store {
         path: PathBuf,
     },
     /// Key Vault and a blob.
-    Azure(AzureStore),
+    Azure(Box<AzureStore>),
 }
 
 /// The folder of `host.json`, as the host tells it.
@@ -197,7 +197,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         };
         if let Some(vault) = vault {
             let store = self.azure_store(vault.as_deref(), azure.is_some());
-            return file.and(store).map(Store::Azure);
+            return file.and(store).map(|store| Store::Azure(Box::new(store)));
         }
         let file = file?;
         match azure {

@@ -24,7 +24,7 @@ const AZURE: [(&str, &str); 2] = [("KEY_VAULT_URL", "https://made-up.vault.azure
 
 fn azure(with: &[(&str, &str)]) -> Result<AzureStore, ConfigError> {
     let Store::Azure(store) = read(&[&AZURE, with].concat())?.store else { panic!("not Key Vault") };
-    Ok(store)
+    Ok(*store)
 }
 
 #[test]
@@ -71,7 +71,8 @@ fn all_mistakes_are_reported_at_once_by_name_and_without_a_value() {
 fn a_config_does_not_show_its_values() {
     let config = read(&[("EXACT_BASE_URL", "https://made-up.example"), ("TOKEN_FILE", "made-up-file")]).unwrap();
     let azure = azure(&[]).unwrap();
-    let shown = format!("{config:?} {:?} {:?} {config:#?} {azure:?} {:?}", config.exact, config.store, Store::Azure(self::azure(&[]).unwrap()));
+    let shown =
+        format!("{config:?} {:?} {:?} {config:#?} {azure:?} {:?}", config.exact, config.store, Store::Azure(Box::new(self::azure(&[]).unwrap())));
     assert!(!shown.contains("made-up") && !shown.contains("c0de"), "{shown}");
 }
 
@@ -137,13 +138,14 @@ fn a_vault_and_the_apps_own_storage_are_enough() {
     assert_eq!((store.vault.identity, store.storage_identity), (Identity::DeveloperTools, Some(Identity::DeveloperTools)));
 
     let store = azure(&MANAGED).unwrap();
-    assert_eq!(store.vault.identity.writer(), "system-assigned identity");
+    assert_eq!(store.vault.identity.writer(None), "system-assigned identity");
+    assert_eq!(store.vault.owner.as_deref(), Some("made-up"));
     assert_eq!(store.storage_identity.unwrap(), store.vault.identity);
 
     let ids =
         [("AZURE_CLIENT_ID", "00000000-0000-0000-0000-00000000000a"), ("AzureWebJobsStorage__clientId", "00000000-0000-0000-0000-00000000000b")];
     let store = azure(&[&MANAGED[..], &ids].concat()).unwrap();
-    assert!(store.vault.identity.writer().ends_with("0a") && store.storage_identity.unwrap().writer().ends_with("0b"));
+    assert!(store.vault.identity.writer(None).ends_with("0a") && store.storage_identity.unwrap().writer(None).ends_with("0b"));
 
     let with_key = azure(&[("AzureWebJobsStorage", "UseDevelopmentStorage=true"), ("TOKEN_SECRET_NAME", "made-up")]).unwrap();
     assert!(with_key.storage_identity.is_none());

@@ -1,4 +1,4 @@
-//! Every call of the store ends: after 30 s at the latest it is an error. What an adapter or its library waits for beyond that (an identity
+//! Every call of the store ends: after 30 s at the latest it is an error, and after 130 s a list, which is one request per 25 versions. What an adapter or its library waits for beyond that (an identity
 //! endpoint that is away, a `Retry-After` of an hour) must not make a grant wait in memory until the host kills the process.
 
 use std::future::Future;
@@ -13,6 +13,8 @@ use crate::token::{Credential, Ledger, LockId, VersionId};
 
 /// The longest that one call of vault or ledger may take.
 pub const STORE_CALL: Duration = Duration::from_secs(30);
+/// The longest that a list of the versions may take: nothing is ever deleted, so there are more of them every day.
+pub const LIST_CALL: Duration = Duration::from_secs(130);
 
 /// A port whose calls end.
 pub(super) struct Bounded<P: ?Sized> {
@@ -26,16 +28,20 @@ impl<P: ?Sized> Bounded<P> {
     }
 
     async fn within<T, E>(&self, call: impl Future<Output = Result<T, E>>, late: impl FnOnce() -> E) -> Result<T, E> {
+        self.within_at_most(STORE_CALL, call, late).await
+    }
+
+    async fn within_at_most<T, E>(&self, most: Duration, call: impl Future<Output = Result<T, E>>, late: impl FnOnce() -> E) -> Result<T, E> {
         tokio::select! {
             biased;
             result = call => result,
-            () = self.clock.sleep(STORE_CALL) => Err(late()),
+            () = self.clock.sleep(most) => Err(late()),
         }
     }
 }
 
-fn silent() -> String {
-    format!("no answer within {} s", STORE_CALL.as_secs())
+fn silent(waited: Duration) -> String {
+    format!("no answer within {} s", waited.as_secs())
 }
 
 #[async_trait]
@@ -45,15 +51,15 @@ impl Vault for Bounded<dyn Vault> {
     }
 
     async fn get(&self, version: &VersionId) -> Result<Credential, VaultError> {
-        self.within(self.port.get(version), || VaultError::Unavailable(silent())).await
+        self.within(self.port.get(version), || VaultError::Unavailable(silent(STORE_CALL))).await
     }
 
     async fn list(&self) -> Result<Vec<VersionEntry>, VaultError> {
-        self.within(self.port.list(), || VaultError::Unavailable(silent())).await
+        self.within_at_most(LIST_CALL, self.port.list(), || VaultError::Unavailable(silent(LIST_CALL))).await
     }
 
     async fn prove_writable(&self, version: &VersionId) -> Result<(), VaultError> {
-        self.within(self.port.prove_writable(version), || VaultError::NotWritable(silent())).await
+        self.within(self.port.prove_writable(version), || VaultError::NotWritable(silent(STORE_CALL))).await
     }
 
     fn writer(&self) -> &str {
@@ -72,15 +78,15 @@ impl LedgerStore for Bounded<dyn LedgerStore> {
     }
 
     async fn read(&self) -> Result<Option<Snapshot>, LedgerError> {
-        self.within(self.port.read(), || LedgerError::Unavailable(silent())).await
+        self.within(self.port.read(), || LedgerError::Unavailable(silent(STORE_CALL))).await
     }
 
     async fn lock(&self, owner: &LockOwner) -> Result<(), LockError> {
-        self.within(self.port.lock(owner), || LockError::Unavailable(silent())).await
+        self.within(self.port.lock(owner), || LockError::Unavailable(silent(STORE_CALL))).await
     }
 
     async fn renew(&self, owner: &LockOwner) -> Result<(), LockError> {
-        self.within(self.port.renew(owner), || LockError::Unavailable(silent())).await
+        self.within(self.port.renew(owner), || LockError::Unavailable(silent(STORE_CALL))).await
     }
 
     async fn unlock(&self, owner: &LockOwner) {

@@ -24,9 +24,19 @@ pub struct Memory {
 struct Known {
     ledger: Option<Arc<Ledger>>,
     head: Option<Head>,
+    /// What the vault has, while the store does not say which version counts. It is served from, and decides nothing.
+    latest: Option<Head>,
+    latest_read_at: Option<Duration>,
     unsaved: Option<(Unsaved, Seen)>,
     looked_at: Option<Duration>,
     ledger_lost: bool,
+}
+
+impl Known {
+    /// When a version was first seen, if it is one that is known.
+    fn seen(&self, version: &VersionId) -> Option<Seen> {
+        self.head.iter().chain(&self.latest).find(|head| head.version == *version).map(|head| head.seen)
+    }
 }
 
 #[derive(Debug)]
@@ -47,8 +57,8 @@ struct Seen {
 }
 
 impl Seen {
-    fn for_the_first_time(credential: &Credential, ledger: &Ledger, wall: Timestamp, monotonic: Duration) -> Self {
-        let found = ledger.clock_behind_since.is_some_and(|noticed| noticed < credential.granted_at);
+    fn for_the_first_time(credential: &Credential, ledger: Option<&Ledger>, wall: Timestamp, monotonic: Duration) -> Self {
+        let found = ledger.and_then(|ledger| ledger.clock_behind_since).is_some_and(|noticed| noticed < credential.granted_at);
         Self { wall, monotonic, dated_ahead: found || clock_is_behind(credential, wall) }
     }
 
@@ -82,8 +92,10 @@ pub struct View {
     pub ledger: Option<Arc<Ledger>>,
     /// The credential that the ledger's head names.
     pub head: Option<Arc<Credential>>,
-    /// The credential to serve from: the grant that is not stored yet, else the head.
+    /// The credential to serve from: the grant that is not stored yet, else the head, else what the vault has.
     pub servable: Option<Arc<Credential>>,
+    /// The servable credential is what the vault has, and the store did not say that it counts.
+    pub from_vault_alone: bool,
     /// The time by which the servable credential's life is judged: never earlier than the time that certainly passed since it was first seen, and
     /// its end where the clock that dated it ran ahead.
     pub served_at: Timestamp,
@@ -110,15 +122,19 @@ impl Memory {
     pub fn view(&self, wall: Timestamp, monotonic: Duration) -> View {
         let known = self.read();
         let head = known.head.as_ref();
-        let (servable, seen) = match (&known.unsaved, head) {
+        let later = |latest: &&Head| head.is_none_or(|head| latest.credential.granted_at > head.credential.granted_at);
+        let latest = known.latest.as_ref().filter(later);
+        let (servable, seen) = match (&known.unsaved, latest.or(head)) {
             (Some((unsaved, seen)), _) if unsaved.credential.access.is_some() => (Some(&unsaved.credential), Some(*seen)),
             (_, Some(head)) => (Some(&head.credential), Some(head.seen)),
             _ => (None, None),
         };
+        let from_vault_alone = latest.zip(servable).is_some_and(|(latest, servable)| Arc::ptr_eq(&latest.credential, servable));
         View {
             ledger: known.ledger.clone(),
             head: head.map(|head| Arc::clone(&head.credential)),
             servable: servable.cloned(),
+            from_vault_alone,
             served_at: servable.zip(seen).map_or(wall, |(credential, seen)| seen.now(credential, wall, monotonic)),
             now: wall,
             age: known.looked_at.map(|at| monotonic.saturating_sub(at)),
@@ -131,14 +147,29 @@ impl Memory {
     pub fn learn(&self, ledger: Ledger, head: Option<(VersionId, Arc<Credential>)>, ledger_lost: bool, wall: Timestamp, monotonic: Duration) {
         let mut known = self.write();
         known.head = head.map(|(version, credential)| {
-            let before = known.head.as_ref().filter(|head| head.version == version).map(|head| head.seen);
+            let before = known.seen(&version);
             let granted_here = known.unsaved.as_ref().filter(|(unsaved, _)| unsaved.version.as_ref() == Some(&version)).map(|(_, seen)| *seen);
-            let seen = before.or(granted_here).unwrap_or_else(|| Seen::for_the_first_time(&credential, &ledger, wall, monotonic));
+            let seen = before.or(granted_here).unwrap_or_else(|| Seen::for_the_first_time(&credential, Some(&ledger), wall, monotonic));
             Head { version, credential, seen }
         });
+        known.latest = None;
         known.ledger = Some(Arc::new(ledger));
         known.ledger_lost = ledger_lost;
         known.looked_at = Some(monotonic);
+    }
+
+    /// What the vault has, where the store does not say which version counts.
+    pub fn learn_latest(&self, version: VersionId, credential: Arc<Credential>, wall: Timestamp, monotonic: Duration) {
+        let mut known = self.write();
+        let first_time = || Seen::for_the_first_time(&credential, known.ledger.as_deref(), wall, monotonic);
+        let seen = known.seen(&version).unwrap_or_else(first_time);
+        known.latest = Some(Head { version, credential, seen });
+        known.latest_read_at = Some(monotonic);
+    }
+
+    /// How long ago [`Self::learn_latest`] was called. None: never.
+    pub fn age_of_latest(&self, monotonic: Duration) -> Option<Duration> {
+        self.read().latest_read_at.map(|at| monotonic.saturating_sub(at))
     }
 
     /// A grant was received: from here on it is served, and no other request is made before it is stored.
@@ -170,12 +201,8 @@ impl Memory {
 
     /// A version that is known.
     pub fn credential(&self, version: &VersionId) -> Option<Arc<Credential>> {
-        self.read().head.as_ref().filter(|head| head.version == *version).map(|head| Arc::clone(&head.credential))
-    }
-
-    /// Whether the store was ever read by this process.
-    pub fn knows_anything(&self) -> bool {
-        self.read().ledger.is_some()
+        let known = self.read();
+        known.head.iter().chain(&known.latest).find(|head| head.version == *version).map(|head| Arc::clone(&head.credential))
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Known> {

@@ -13,15 +13,15 @@ pub mod tick;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use self::bounded::Bounded;
+use self::bounded::{Bounded, LIST_CALL, STORE_CALL};
 use self::memory::{Memory, Unsaved, View};
 use self::single_flight::SingleFlight;
-use crate::ports::{Clock, LedgerError, LedgerStore, TokenEndpoint, Vault, VaultError};
+use crate::ports::{Clock, Etag, LedgerError, LedgerStore, Snapshot, TokenEndpoint, Vault, VaultError};
 use crate::token::ledger::FailureKind;
-use crate::token::schedule::{Mode, Policy, Wait, Why};
-use crate::token::{Credential, Ledger, VersionId};
+use crate::token::schedule::{Answer, Mode, Policy, Wait, Why, answer};
+use crate::token::{Credential, Ledger, Pointer, VersionId};
 
 pub use tick::Tick;
 
@@ -31,9 +31,14 @@ pub const PASS: Duration = Duration::from_secs(400);
 pub const REQUEST_NEEDS: Duration = Duration::from_secs(190);
 /// How many of the latest versions are read where the ledger does not say which one counts.
 const LATEST_VERSIONS: usize = 8;
+/// How often they are read while the store does not say which one counts.
+const LATEST_AGAIN_AFTER: Duration = Duration::from_mins(1);
 
 const _: () = assert!(REQUEST_NEEDS.as_secs() > crate::token::ledger::QUARANTINE.as_secs().unsigned_abs());
-const _: () = assert!(PASS.as_secs() > REQUEST_NEEDS.as_secs());
+/// Before a request: the lock, the ledger, and where an attempt is open a list of all versions. However long these take, there is time to send.
+const BEFORE_A_REQUEST: Duration = Duration::from_secs(2 * STORE_CALL.as_secs() + LIST_CALL.as_secs());
+
+const _: () = assert!(PASS.as_secs() >= BEFORE_A_REQUEST.as_secs() + REQUEST_NEEDS.as_secs());
 
 /// One chain and all that is needed to keep it alive. Shared by the timer, the callers and the command line of one process.
 pub struct Refresher {
@@ -125,21 +130,24 @@ impl Refresher {
     }
 
     async fn look_alone(&self) -> Result<(), LookError> {
-        let snapshot = match self.ledger.read().await {
-            Ok(snapshot) => snapshot,
-            Err(error) => {
-                if matches!(error, LedgerError::Unavailable(_)) && !self.memory.knows_anything() {
-                    self.serve_latest_version().await;
-                }
-                return Err(error.into());
-            }
+        let read = self.ledger.read().await;
+        let unread = read.is_err();
+        let looked = match read {
+            Ok(snapshot) => self.look_at(snapshot).await,
+            Err(error) => Err(error.into()),
         };
+        // A vault that was away a moment ago is not asked for more.
+        if unread || matches!(looked, Err(LookError::Damaged(_))) {
+            self.serve_latest_version().await;
+        }
+        looked
+    }
+
+    /// Takes over what the ledger names; without a ledger, what it would be rebuilt to.
+    async fn look_at(&self, snapshot: Option<Snapshot>) -> Result<(), LookError> {
         if let Some(snapshot) = snapshot {
-            let credential = match &snapshot.ledger.head {
-                Some(head) => Some((head.version.clone(), self.read_version(&head.version).await?)),
-                None => None,
-            };
-            self.learn(snapshot.ledger, credential, false);
+            let head = self.read_head(&snapshot.ledger).await?;
+            self.learn(snapshot.ledger, head, false);
         } else {
             let versions = self.latest_versions().await?;
             let lost = !versions.is_empty();
@@ -152,12 +160,33 @@ impl Refresher {
         Ok(())
     }
 
-    /// One version, from memory where it is the one that is known: versions never change.
-    pub(crate) async fn read_version(&self, version: &VersionId) -> Result<Arc<Credential>, LookError> {
-        if let Some(known) = self.memory.credential(version) {
-            return Ok(known);
+    /// The version that a ledger names, from memory where it is known: versions never change.
+    pub(crate) async fn read_head(&self, ledger: &Ledger) -> Result<Option<(VersionId, Arc<Credential>)>, LookError> {
+        let Some(Pointer { version, .. }) = &ledger.head else { return Ok(None) };
+        let credential = match self.memory.credential(version) {
+            Some(known) => known,
+            None => match self.vault.get(version).await {
+                Ok(credential) => Arc::new(credential),
+                Err(VaultError::NotFound(version)) => return Err(LookError::Damaged(missing_head(&version))),
+                Err(error) => return Err(error.into()),
+            },
+        };
+        Ok(Some((version.clone(), credential)))
+    }
+
+    /// The ledger as it is stored, or as it comes out of the vault's versions where it is gone; and the highest epoch that either knows. For use under
+    /// the lock.
+    pub(crate) async fn stored_ledger(&self) -> Result<(Ledger, Option<Etag>, u64), LookError> {
+        if let Some(snapshot) = self.ledger.read().await? {
+            let epoch = snapshot.ledger.epoch;
+            return Ok((snapshot.ledger, Some(snapshot.etag), epoch));
         }
-        Ok(Arc::new(self.vault.get(version).await?))
+        let versions = self.latest_versions().await?;
+        let epoch = versions.iter().map(|(_, credential)| credential.epoch).max().unwrap_or(0);
+        let empty = Ledger::begin(self.ledger.lock_id(), self.vault.writer());
+        let ledger = if versions.is_empty() { empty } else { Ledger::rebuild(versions, self.ledger.now(), empty) };
+        let epoch = epoch.max(ledger.epoch);
+        Ok((ledger, None, epoch))
     }
 
     /// The latest versions with their credentials; those that cannot be read are left out unless none can.
@@ -182,14 +211,28 @@ impl Refresher {
         self.memory.learn(ledger, credential, ledger_lost, self.ledger.now(), self.clock.monotonic());
     }
 
-    /// The ledger cannot be read and nothing is in memory: the vault's latest version may still hold a living access token. Nothing is sent.
+    /// The store does not say which version counts: what the vault has may still serve where memory does not. By the time of the grant, since the
+    /// version that landed last may be an older one that came late. Nothing is decided by it, and nothing sent.
     async fn serve_latest_version(&self) {
+        let view = self.view();
+        let served = matches!(answer(view.servable.as_deref(), view.served_at, SignedDuration::ZERO), Answer::Token { .. });
+        let read_lately = self.memory.age_of_latest(self.clock.monotonic()).is_some_and(|age| age < LATEST_AGAIN_AFTER);
+        if served || read_lately {
+            return;
+        }
         let Ok(versions) = self.latest_versions().await else { return };
         let Some((version, credential)) = versions.into_iter().max_by_key(|(_, credential)| credential.granted_at) else { return };
-        let empty = Ledger::begin(self.ledger.lock_id(), self.vault.writer());
-        let ledger = Ledger::rebuild(vec![(version.clone(), credential.clone())], self.ledger.now(), empty);
-        self.learn(ledger, Some((version, Arc::new(credential))), true);
+        self.memory.learn_latest(version, Arc::new(credential), self.ledger.now(), self.clock.monotonic());
     }
+}
+
+/// What to say of a head that is not in the vault.
+fn missing_head(version: &VersionId) -> String {
+    format!(
+        "the ledger names version {version} of the token, and the token store does not have it: it was restored from an older copy, or failed over to \
+         a region that has not caught up. It goes on by itself when that version is back, or when a process that has it in memory stores it again; \
+         else connect again with `exact-token-broker import --replace`"
+    )
 }
 
 impl From<LedgerError> for LookError {

@@ -21,10 +21,13 @@ pub const HOLD_UNCLEAR: Duration = Duration::from_secs(380);
 pub const TICK: Duration = Duration::from_secs(570);
 /// After the time that was waited for, so that a clock a little slow does not find it not quite come.
 const GRACE: Duration = Duration::from_millis(50);
+/// How long a hold is slept through without a look at the clock.
+const SLICE: Duration = Duration::from_secs(5);
 /// Between two passes of one tick, where nothing else says how long; doubled each time.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MOST: Duration = Duration::from_secs(30);
 
+const _: () = assert!(HOLD.as_secs() + super::BEFORE_A_REQUEST.as_secs() + super::REQUEST_NEEDS.as_secs() <= TICK.as_secs());
 const _: () = assert!(HOLD_UNCLEAR.as_secs() + super::REQUEST_NEEDS.as_secs() <= TICK.as_secs());
 
 /// What became of a timer tick, for the host's log.
@@ -58,9 +61,9 @@ impl Refresher {
             if last == Some(Outcome::Refreshed) {
                 return self.report(last);
             }
-            let Some(hold) = self.hold(elapsed(), pause) else { return self.report(last) };
+            let Some(hold) = self.hold(elapsed(), pause, last.as_ref()) else { return self.report(last) };
             info!(seconds = hold.as_secs(), "holding until Exact Online may be asked");
-            self.clock.sleep(hold).await;
+            self.hold_for(hold).await;
             pause = (pause * 2).min(PAUSE_MOST);
         }
     }
@@ -74,9 +77,13 @@ impl Refresher {
     }
 
     /// How long to hold now; None if the tick is over.
-    fn hold(&self, elapsed: Duration, pause: Duration) -> Option<Duration> {
+    fn hold(&self, elapsed: Duration, pause: Duration, last: Option<&Outcome>) -> Option<Duration> {
         let view = self.view();
-        let ledger = view.ledger.as_ref()?;
+        let Some(ledger) = view.ledger.as_ref() else {
+            // A new process that met a store which is away: it may be back in a moment.
+            let passes = matches!(last, Some(Outcome::StoreFailed(LookError::Unavailable(_))));
+            return (passes && elapsed + pause <= HOLD).then_some(pause);
+        };
         let limit = if ledger.open.is_empty() { HOLD } else { HOLD_UNCLEAR };
         let wait = match due(ledger, view.head.as_deref(), view.now, &self.policy) {
             Due::NotYet { until, .. } => Duration::try_from(until.duration_since(view.now)).unwrap_or(Duration::ZERO),
@@ -85,6 +92,18 @@ impl Refresher {
         };
         let hold = (wait + GRACE).max(pause);
         (!view.unsaved && elapsed + hold <= limit).then_some(hold)
+    }
+
+    /// In slices, because the clock that a sleep goes by may stand still while the machine sleeps: then the time has come as soon as it wakes.
+    async fn hold_for(&self, hold: Duration) {
+        let end = self.ledger.now().saturating_add(hold).unwrap_or(Timestamp::MAX);
+        let mut left = hold;
+        while !left.is_zero() {
+            let slice = left.min(SLICE);
+            self.clock.sleep(slice).await;
+            let by_the_wall = Duration::try_from(end.duration_since(self.ledger.now())).unwrap_or(Duration::ZERO);
+            left = left.saturating_sub(slice).min(by_the_wall);
+        }
     }
 
     fn report(&self, last: Option<Outcome>) -> Tick {
@@ -104,7 +123,7 @@ impl Refresher {
             Some(Outcome::NotDue { .. } | Outcome::NeedsConsent(_)) | None => (false, "no refresh".to_owned()),
         };
         let (needs_more, then) = match next {
-            Some(Due::NeedsConsent(why)) => (true, format!("a person has to connect Exact Online: {why}")),
+            Some(Due::NeedsConsent(why)) => (true, format!("a person is needed: {why}; {}", why.remedy())),
             Some(Due::NotYet { until, why }) => (!is_ordinary(why), format!("next not before {}: {why}", seconds(until))),
             Some(Due::Now(reason)) => (false, format!("next as soon as possible: {reason}")),
             None => (true, "nothing is known of the chain".to_owned()),

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::credential::{AttemptId, Credential, VersionId};
+use super::credential::{AttemptId, Credential, LockId, VersionId};
 use super::ledger::{Backoff, BackoffCause, Ledger, MAX_CANDIDATES, OpenAttempt, Pointer, QUARANTINE, Today};
 use super::reply::Refusal;
 use super::schedule::{CLOCK_TOLERANCE, REFUSED_AGAIN_AFTER, clock_is_behind};
@@ -90,6 +90,14 @@ impl Ledger {
         if let Some(head) = &mut self.head {
             head.version = version;
         }
+        writer.clone_into(&mut self.writer);
+    }
+
+    /// The head is re-saved under another lock, in a new epoch. What is known of its token stays: open attempts, refusals, what keeps requests back.
+    pub fn relocked(&mut self, pointer: Pointer, lock_id: LockId, writer: &str) {
+        self.epoch = pointer.epoch;
+        self.head = Some(pointer);
+        self.lock_id = lock_id;
         writer.clone_into(&mut self.writer);
     }
 

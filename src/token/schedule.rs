@@ -324,7 +324,10 @@ impl Why {
             Self::OtherApp => {
                 "set EXACT_CLIENT_ID and EXACT_REGION back, or connect the app that they name with `exact-token-broker import --replace`"
             }
-            Self::OtherLock => "let the installation that got them use them, or connect this one with `exact-token-broker import --replace`",
+            Self::OtherLock => {
+                "check AzureWebJobsStorage; if the storage was moved and nothing else uses these tokens any more, take them over with \
+                 `exact-token-broker adopt`"
+            }
         }
     }
 }

@@ -1,16 +1,11 @@
 //! Every way to open the app's storage.
 
-use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use azure_core::base64;
-use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::http::Transport;
-use azure_core::time::OffsetDateTime;
-use exact_token_broker::azure::identity::Credentials;
 use exact_token_broker::azure::{Access, BlobLedger, StorageSettings};
 use exact_token_broker::clock::SystemClock;
 use exact_token_broker::http;
@@ -18,10 +13,10 @@ use exact_token_broker::ports::{Clock, LedgerError, LedgerStore, LockError};
 use exact_token_broker::token::Ledger;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
 use sha2::Sha256;
 
 use crate::azurite::{ACCOUNT, Azurite, KEY, VAULT, clock, ledger, settings, wrong_key};
+use crate::identity::{MadeUpIdentity, Tls};
 use crate::ledger_contract::{first_ledger, owner};
 use crate::wire::Wire;
 
@@ -86,57 +81,14 @@ async fn a_shared_access_signature_opens_and_is_not_shown() {
     assert!(!text.contains("sig=") && !text.contains("sv="), "{text}");
 }
 
-/// A token as Azurite's basic mode looks at it: issuer, audience and times, not the signature.
-#[derive(Debug)]
-struct MadeUpIdentity(AtomicI64);
-
-#[async_trait]
-impl TokenCredential for MadeUpIdentity {
-    async fn get_token(&self, scopes: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
-        assert_eq!(scopes, ["https://storage.azure.com/.default"]);
-        self.0.fetch_add(1, Ordering::SeqCst);
-        let now = OffsetDateTime::now_utc();
-        let part = |value: serde_json::Value| base64::encode_url_safe(value.to_string()).trim_end_matches('=').to_owned();
-        let payload = json!({
-            "aud": "https://storage.azure.com",
-            "iss": "https://sts.windows.net/ab1f708d-50f6-404c-a006-d71b2ac7a606/",
-            "iat": now.unix_timestamp() - 60,
-            "nbf": now.unix_timestamp() - 60,
-            "exp": now.unix_timestamp() + 3600,
-        });
-        let token = format!("{}.{}.{}", part(json!({"alg": "RS256", "typ": "JWT"})), part(payload), base64::encode_url_safe("made-up"));
-        Ok(AccessToken::new(token, now + Duration::from_hours(1)))
-    }
-}
-
 #[tokio::test]
 async fn an_identity_over_https() {
-    let folder = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
-    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    fs::write(&cert, made.cert.pem()).unwrap();
-    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let arguments = ["--blobPort", "0", "--oauth", "basic", "--cert", cert.to_str().unwrap(), "--key", key.to_str().unwrap()];
-    let azurite = Azurite::start_with(&arguments);
-    assert_eq!(azurite.endpoint.scheme(), "https");
-
-    let trusting =
-        reqwest::Client::builder().tls_certs_only([reqwest::Certificate::from_pem(made.cert.pem().as_bytes()).unwrap()]).no_proxy().build().unwrap();
-    let settings = StorageSettings { endpoint: azurite.endpoint.clone(), access: Access::Identity { client_id: None } };
-    let identity = Arc::new(MadeUpIdentity(AtomicI64::new(0)));
-    let ledger = |transport: reqwest::Client| {
-        let identity = Arc::clone(&identity);
-        let credentials: Credentials = Arc::new(move || Ok(Arc::clone(&identity) as _));
-        BlobLedger::new(&settings, Some(credentials), &Transport::new(Arc::new(transport)), clock(), VAULT, "made-up").unwrap()
-    };
-    works(&ledger(trusting)).await;
-    // One for each of the three clients: each keeps its own.
-    assert!(identity.0.load(Ordering::SeqCst) <= 3);
-
-    // A client that does not trust the certificate sends nothing.
-    let wary = ledger(http::azure_client(azurite.endpoint.as_str()).unwrap());
-    let Err(LedgerError::Unavailable(text)) = wary.read().await else { panic!() };
-    assert!(text.contains("no connection"), "{text}");
+    let tls = Tls::start();
+    assert_eq!(tls.azurite.endpoint.scheme(), "https");
+    let identity = Arc::new(MadeUpIdentity::default());
+    let transport = Transport::new(Arc::new(tls.trusting.clone()));
+    works(&BlobLedger::new(&tls.settings(), Some(identity.credentials()), &transport, clock(), VAULT, "made-up").unwrap()).await;
+    assert_eq!(identity.given_and_made(), (1, 1));
 }
 
 #[test]
@@ -152,7 +104,7 @@ fn an_identity_is_asked_for_where_it_is_needed() {
             "made-up",
         )
     };
-    let identity = || -> Option<Credentials> { Some(Arc::new(|| Ok(Arc::new(MadeUpIdentity(AtomicI64::new(0))) as _))) };
+    let identity = || Some(Arc::new(MadeUpIdentity::default()).credentials());
     assert!(make(&at("https://made1up.blob.core.windows.net"), None).is_err());
     assert!(make(&at("http://made1up.blob.core.windows.net"), identity()).unwrap_err().contains("https"));
     assert!(make(&at("https://made1up.blob.core.windows.net"), identity()).is_ok());

@@ -1,8 +1,5 @@
 //! A real blob service for one test.
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use azure_core::http::{ClientOptions, RetryOptions, Transport, Url};
@@ -14,19 +11,18 @@ use exact_token_broker::clock::SystemClock;
 use exact_token_broker::http;
 use exact_token_broker::ports::Clock;
 use exact_token_broker::token::Secret;
+use simulators::emulators;
 
 use crate::wire::Wire;
 
-pub(crate) const ACCOUNT: &str = "devstoreaccount1";
-/// Azurite's well-known key: public, and the same everywhere.
-pub(crate) const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+pub(crate) const ACCOUNT: &str = emulators::Azurite::ACCOUNT;
+pub(crate) const KEY: &str = emulators::Azurite::KEY;
 pub(crate) const VAULT: &str = "made-up.vault.azure.net";
 
 pub(crate) struct Azurite {
-    child: Child,
+    process: emulators::Azurite,
     /// With the account as path.
     pub(crate) endpoint: Url,
-    _folder: tempfile::TempDir,
 }
 
 impl Azurite {
@@ -34,39 +30,18 @@ impl Azurite {
         Self::start_with(&["--blobPort", "0"])
     }
 
-    /// Its port is free for it to choose, so that any number of tests can run beside each other.
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let program = program();
-        assert!(
-            program.is_file(),
-            "{} is missing: install Azurite with `npm install --prefix target/tools azurite@3.37.0`, or name its azurite-blob in AZURITE_BLOB",
-            program.display()
-        );
-        let mut child = Command::new(program)
-            .args(["--inMemoryPersistence", "--disableTelemetry"])
-            .args(arguments)
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let listens = lines.by_ref().map(Result::unwrap).find_map(|line| Some(line.split_once(" successfully listens on ")?.1.to_owned()));
-        // A full pipe would stop it.
-        std::thread::spawn(move || lines.for_each(drop));
-        let endpoint = Url::parse(&format!("{}/{ACCOUNT}", listens.expect("Azurite ended before it listened"))).unwrap();
-        Self { child, endpoint, _folder: folder }
+        let process = emulators::Azurite::start_with(arguments, &[]);
+        let endpoint = Url::parse(process.endpoint()).unwrap();
+        Self { process, endpoint }
     }
 
     pub(crate) fn stop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.process.stop();
     }
 
     pub(crate) fn connection_string(&self) -> String {
-        format!("DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={};", self.endpoint)
+        self.process.connection_string()
     }
 
     pub(crate) fn settings(&self) -> StorageSettings {
@@ -101,19 +76,6 @@ impl Azurite {
             ..ClientOptions::default()
         }
     }
-}
-
-impl Drop for Azurite {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "where a tool of the tests is, is no setting of the program")]
-fn program() -> PathBuf {
-    let installed = || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/node_modules/.bin/azurite-blob");
-    std::env::var_os("AZURITE_BLOB").map_or_else(installed, PathBuf::from)
 }
 
 pub(crate) fn settings(connection_string: &str) -> StorageSettings {

@@ -6,6 +6,7 @@ mod access;
 mod azurite;
 mod contract;
 mod faults;
+mod identity;
 mod leases;
 #[path = "../ledger_contract/mod.rs"]
 mod ledger_contract;

@@ -25,26 +25,50 @@ pub(crate) enum Fault {
     Silence,
 }
 
+const REVOKED: Fault = Fault::Answer(
+    401,
+    &[
+        ("x-ms-error-code", "InvalidAuthenticationInfo"),
+        (
+            "www-authenticate",
+            "Bearer authorization_uri=https://login.microsoftonline.com/made-up/oauth2/authorize resource_id=https://storage.azure.com",
+        ),
+    ],
+    "",
+);
+
 pub(crate) struct Wire {
     inner: Option<reqwest::Client>,
     seen: Mutex<Vec<String>>,
     next: Mutex<VecDeque<Fault>>,
     /// For all that no fault was planned for.
     always: Mutex<Fault>,
+    /// What the service refuses as its own token.
+    revoked: Mutex<Vec<String>>,
 }
 
 impl Wire {
     pub(crate) fn to(inner: reqwest::Client) -> Self {
-        Self { inner: Some(inner), seen: Mutex::default(), next: Mutex::default(), always: Mutex::new(Fault::None) }
+        Self { inner: Some(inner), seen: Mutex::default(), next: Mutex::default(), always: Mutex::new(Fault::None), revoked: Mutex::default() }
     }
 
     /// Without a server: no sockets, so that time can be paused.
     pub(crate) fn nowhere(always: Fault) -> Self {
-        Self { inner: None, seen: Mutex::default(), next: Mutex::default(), always: Mutex::new(always) }
+        Self { inner: None, seen: Mutex::default(), next: Mutex::default(), always: Mutex::new(always), revoked: Mutex::default() }
     }
 
     pub(crate) fn plan(&self, faults: impl IntoIterator<Item = Fault>) {
         self.next.lock().unwrap().extend(faults);
+    }
+
+    /// From now on these bearer tokens are refused, as Microsoft Learn has it in "Authorize with Microsoft Entra ID".
+    pub(crate) fn revoke(&self, tokens: &[String]) {
+        self.revoked.lock().unwrap().extend(tokens.iter().map(|token| format!("Bearer {token}")));
+    }
+
+    fn refuses(&self, request: &Request) -> bool {
+        let bearer = request.headers().get_optional_str(&"authorization".into()).unwrap_or_default();
+        self.revoked.lock().unwrap().iter().any(|token| token == bearer)
     }
 
     /// The requests since the last call.
@@ -67,7 +91,11 @@ impl HttpClient for Wire {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         self.seen.lock().unwrap().push(describe(request));
         let planned = self.next.lock().unwrap().pop_front();
-        let fault = planned.unwrap_or_else(|| self.always.lock().unwrap().clone());
+        let fault = match planned {
+            Some(planned) => planned,
+            None if self.refuses(request) => REVOKED,
+            None => self.always.lock().unwrap().clone(),
+        };
         let lost = || azure_core::Error::with_message(ErrorKind::Io, "made-up: the connection was lost");
         match fault {
             Fault::None => self.inner.as_ref().unwrap().execute_request(request).await,

@@ -38,7 +38,7 @@ fn driver() {
                 let given = |text: &'static str, word: &str| (word != "-").then(|| word.to_owned()).ok_or(text);
                 let endpoint = given("no endpoint", endpoint).ok();
                 let identity = Identity::choose(endpoint.as_deref(), endpoint.is_some(), given("none", client_id).ok().as_deref()).unwrap();
-                let settings = Settings { vault_url: (*url).to_owned(), secret_name: (*name).to_owned(), identity };
+                let settings = Settings { vault_url: (*url).to_owned(), secret_name: (*name).to_owned(), identity, owner: None };
                 vault = Some(Arc::new(KeyVault::new(settings).unwrap()));
                 json!({ "ok": vault.as_ref().unwrap().writer() })
             }

@@ -1,5 +1,6 @@
 //! What the port promises, and what it costs: requests are counted.
 
+use exact_token_broker::token::{Fingerprint, Secret};
 use serde_json::json;
 use simulators::key_vault::{Operation, Rules};
 use simulators::managed_identity;
@@ -156,5 +157,18 @@ async fn a_value_that_the_vault_would_refuse_is_not_sent() {
     let mut at = 0;
     assert_eq!(w.requests(&mut at), []);
     assert!(p.ask("put-bytes 24000").await["ok"].is_string());
+    w.assert_well_behaved();
+}
+
+#[tokio::test]
+async fn a_token_of_odd_characters_comes_back_as_it_was() {
+    let w = world().await;
+    let mut p = w.process().await;
+    for token in ["stampNL001.AbCd!IAAAA-made_up", "a\"b\\c/d\\u0041", "%21+%2B&=;<>{}[]", "\u{e9}\u{20ac}\u{1f600}\u{200b}\u{feff}", "\u{1}\u{7f}\t"]
+    {
+        let version = p.ask(&format!("put odd {token}")).await["ok"].as_str().unwrap().to_owned();
+        let expected = Fingerprint::of(&Secret::new(token)).to_string();
+        assert_eq!(p.ask(&format!("get {version}")).await["ok"], json!(["odd", expected]), "{token:?}");
+    }
     w.assert_well_behaved();
 }

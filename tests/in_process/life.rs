@@ -175,9 +175,12 @@ impl Doubles {
 
     async fn call<T: Send + 'static>(&self, op: &'static str, effect: impl FnOnce(&mut State, Timestamp) -> T + Send + 'static) -> Got<T> {
         self.plan.step().await;
-        let takes = if op == "exact.refresh" { Duration::ZERO } else { self.world.state().store_takes };
+        let (takes, away) = self.world.state().meets(op);
         if takes > Duration::ZERO {
             tokio::time::sleep(takes).await;
+        }
+        if away {
+            return Got::Failed;
         }
         let how = self.plan.fault_of(op);
         match how {
@@ -267,7 +270,8 @@ impl Vault for Doubles {
             if state.vault != VaultIs::Well {
                 return Err(VaultError::NotWritable("made up".to_owned()));
             }
-            let version = VersionId(format!("version-{}", state.versions.len() + 1));
+            state.put += 1;
+            let version = VersionId(format!("version-{}", state.put));
             state.versions.insert(version.clone(), (now, credential));
             Ok(version)
         });
@@ -339,6 +343,9 @@ impl LedgerStore for Doubles {
         let read = self.call("ledger.read", |state, _| {
             if !state.ledger_up {
                 return Err(LedgerError::Unavailable("made up".to_owned()));
+            }
+            if state.ledger_damaged {
+                return Err(LedgerError::Damaged("made up".to_owned()));
             }
             Ok(state.ledger.as_ref().map(|(ledger, etag)| Snapshot { ledger: ledger.clone(), etag: Etag(etag.to_string()) }))
         });

@@ -10,8 +10,11 @@ mod day;
 #[path = "../ledger_contract/mod.rs"]
 mod ledger_contract;
 mod life;
+mod lost_head;
+mod many_versions;
 mod processes;
 mod replies;
 mod stores;
 mod timelines;
+mod unread_ledger;
 mod world;

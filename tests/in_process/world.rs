@@ -18,6 +18,8 @@ pub(crate) struct World(Arc<Mutex<State>>);
 pub(crate) struct State {
     pub(crate) exact: Rules,
     pub(crate) versions: BTreeMap<VersionId, (Timestamp, Credential)>,
+    /// How many versions were ever put: a name is not given twice.
+    pub(crate) put: usize,
     pub(crate) ledger: Option<(Ledger, u64)>,
     pub(crate) lock: Option<(String, Timestamp)>,
     /// Where the next process begins.
@@ -26,8 +28,12 @@ pub(crate) struct State {
     pub(crate) skew: SignedDuration,
     pub(crate) vault: VaultIs,
     pub(crate) ledger_up: bool,
+    /// It is there and is nothing that this program wrote.
+    pub(crate) ledger_damaged: bool,
     /// How long each call of vault and ledger takes.
     pub(crate) store_takes: Duration,
+    /// How much longer a list of the versions takes.
+    pub(crate) list_takes: Duration,
     pub(crate) mode: Mode,
 }
 
@@ -38,6 +44,8 @@ pub(crate) enum VaultIs {
     ReadOnly,
     /// It proves writable and then takes no version.
     Full,
+    /// Nobody reaches it.
+    Away,
 }
 
 impl World {
@@ -46,13 +54,16 @@ impl World {
         Self(Arc::new(Mutex::new(State {
             exact: Rules::new(config),
             versions: BTreeMap::new(),
+            put: 0,
             ledger: None,
             lock: None,
             now: Timestamp::from_second(START).unwrap(),
             skew: SignedDuration::ZERO,
             vault: VaultIs::Well,
             ledger_up: true,
+            ledger_damaged: false,
             store_takes: Duration::ZERO,
+            list_takes: Duration::ZERO,
             mode: Mode::KeepWarm,
         })))
     }
@@ -68,6 +79,27 @@ impl World {
 }
 
 impl State {
+    /// How long a call of this operation takes, and whether nobody answers it.
+    pub(crate) fn meets(&self, op: &str) -> (Duration, bool) {
+        match op {
+            "exact.refresh" => (Duration::ZERO, false),
+            "vault.list" => (self.store_takes + self.list_takes, self.vault == VaultIs::Away),
+            op => (self.store_takes, self.vault == VaultIs::Away && op.starts_with("vault.")),
+        }
+    }
+
+    /// The version that the ledger names.
+    pub(crate) fn head(&self) -> VersionId {
+        self.ledger.as_ref().and_then(|(ledger, _)| ledger.head.as_ref()).map(|head| head.version.clone()).unwrap()
+    }
+
+    /// The vault goes back to before the head, as after a restore. What it lost.
+    pub(crate) fn lose_head(&mut self) -> (VersionId, (Timestamp, Credential)) {
+        let head = self.head();
+        let lost = self.versions.remove(&head).unwrap();
+        (head, lost)
+    }
+
     /// Whether any refresh token that is stored would still be granted.
     pub(crate) fn stored_chain_lives(&self, now: Timestamp) -> bool {
         self.versions.values().any(|(_, credential)| self.exact.is_chain_alive(credential.refresh_token.reveal(), now))

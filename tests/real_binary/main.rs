@@ -18,7 +18,7 @@ mod leaks;
 mod main_job;
 mod odd_replies;
 mod settings;
-mod shifted_clock;
 mod slow_exact;
+#[path = "../stage/mod.rs"]
 mod stage;
 mod wrong_clock;

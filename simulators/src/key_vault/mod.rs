@@ -12,6 +12,7 @@
 mod certificates;
 mod faults;
 mod log;
+mod outages;
 mod relay;
 mod request;
 mod rules;
@@ -21,7 +22,7 @@ mod tests;
 mod versions;
 pub(crate) mod wire;
 
-pub use certificates::TestCa;
+pub use certificates::{Leaf, TestCa};
 pub use faults::{Denial, Fault};
 pub use log::{Action, Logged, Operation, Violation};
 pub use relay::{Relay, Way};

@@ -33,7 +33,8 @@ pub struct Rules {
     pub unknown_name_is_404: bool,
     /// Whom the challenge names, if not [`RESOURCE`]: this is not a Key Vault then, but somebody who would like a token.
     pub challenge_resource: Option<&'static str>,
-    secrets: BTreeMap<String, Secret>,
+    pub(super) secrets: BTreeMap<String, Secret>,
+    pub(super) writes: Option<Fault>,
     made: u64,
     denied: BTreeMap<Action, Denial>,
     script: VecDeque<(Option<Operation>, Fault)>,
@@ -202,7 +203,8 @@ impl Rules {
 
     fn fault(&mut self, operation: Operation) -> Option<Fault> {
         let next = self.script.iter().position(|(of, _)| of.is_none_or(|of| of == operation));
-        next.and_then(|at| self.script.remove(at)).map(|(_, fault)| fault).or_else(|| self.standing.clone())
+        let scripted = next.and_then(|at| self.script.remove(at)).map(|(_, fault)| fault);
+        scripted.or_else(|| self.standing.clone()).or_else(|| self.write_fault(operation))
     }
 
     fn judge(&mut self, now: Timestamp, request: &Request, operation: Operation, name: &str, version: Option<&str>) -> Judged {

@@ -9,5 +9,5 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub use rules::{API_VERSION, Fault, Logged, Request, Rules, Violation};
+pub use rules::{API_VERSION, Fault, Logged, Request, Rules, STORAGE, Violation};
 pub use server::ManagedIdentity;

@@ -10,6 +10,9 @@ use crate::exact_online::{Delivery, MARKER, Reply};
 /// The only version of the protocol that App Service speaks.
 pub const API_VERSION: &str = "2019-08-01";
 
+/// Whom tokens for blobs are for.
+pub const STORAGE: &str = "https://storage.azure.com";
+
 /// What the header has to hold.
 const HEADER: &str = "SIMULATED-identity-header";
 
@@ -133,9 +136,10 @@ impl Rules {
         self.tokens.values_mut().for_each(|token| token.revoked = true);
     }
 
-    /// Gives a token out without being asked.
+    /// Gives a token out without being asked. One for storage is a JSON Web Token, because Azurite looks into it.
     pub fn issue(&mut self, now: Timestamp, resource: &str) -> String {
-        let value = format!("{MARKER}-identity-token-{}", self.tokens.len() + 1);
+        let mark = format!("{MARKER}-identity-token-{}", self.tokens.len() + 1);
+        let value = if resource == STORAGE { signed(&mark, resource, now, now + self.lifetime) } else { mark };
         self.tokens.insert(value.clone(), Token { resource: resource.to_owned(), expires: now + self.lifetime, revoked: false });
         value
     }
@@ -211,6 +215,31 @@ impl Rules {
         });
         Reply::new(200, &[("Content-Type", "application/json")], body.to_string())
     }
+}
+
+/// A token with issuer, audience and times as Entra ID writes them, and the mark in place of a signature.
+fn signed(mark: &str, audience: &str, from: Timestamp, until: Timestamp) -> String {
+    let header = serde_json::json!({ "typ": "JWT", "alg": "RS256" });
+    let claims = serde_json::json!({
+        "aud": audience,
+        "iss": "https://sts.windows.net/00000000-0000-4000-8000-00000000c0de/",
+        // Clocks differ a little, so it is good from a while ago.
+        "iat": from.as_second() - 300,
+        "nbf": from.as_second() - 300,
+        "exp": until.as_second(),
+    });
+    format!("{}.{}.{mark}", base64url(header.to_string().as_bytes()), base64url(claims.to_string().as_bytes()))
+}
+
+/// RFC 4648 section 5, without padding.
+fn base64url(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        text.extend((0..=chunk.len()).map(|at| char::from(DIGITS[(bits >> (18 - 6 * at)) as usize & 63])));
+    }
+    text
 }
 
 fn error(message: &str) -> String {

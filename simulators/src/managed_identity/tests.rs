@@ -47,3 +47,16 @@ fn what_is_not_the_protocol_is_refused_and_recorded() {
     rules.script(Fault::Status(429, Some(6)));
     assert_eq!(rules.token(now(), &ask(&[])).header("retry-after"), Some("6"));
 }
+
+/// What it says was read with an independent decoder (`base64 -d` of coreutils).
+#[test]
+fn a_token_for_storage_is_a_json_web_token() {
+    let mut rules = Rules::default();
+    let token = rules.issue(now(), STORAGE);
+    let parts: Vec<&str> = token.split('.').collect();
+    assert_eq!(parts[0], "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9");
+    assert!(parts[1].starts_with("eyJhdWQiOiJodHRwczovL3N0b3JhZ2UuYXp1cmUuY29tIiwiZXhwIjoxODAwMDg2NDAw"), "{}", parts[1]);
+    assert_eq!(parts[2], "SIMULATED-identity-token-1");
+    assert!(rules.opens(&token, STORAGE, now()));
+    assert!(!rules.opens(&token, VAULT, now()));
+}

@@ -2,7 +2,8 @@
 //!
 //! - A version is named explicitly, always. "Latest" is whatever landed last, and a write that timed out can land late, on top of a newer one.
 //! - A write is sent once. What was not confirmed is [`VaultError::Unclear`]; whoever wrote looks with [`Vault::list`] before another try.
-//! - Every call ends within [`CALL_WITHIN`], whatever vault, identity endpoint or a `Retry-After` would have us wait for.
+//! - Every call ends within [`CALL_WITHIN`], a list within [`LIST_WITHIN`], whatever vault, identity endpoint or a `Retry-After` would have us wait
+//!   for.
 //! - No version is deleted or disabled. Proving that the vault can be written is a PATCH of the content type alone, since a PATCH of tags replaces
 //!   them all.
 //! - A token that the vault refuses is thrown away with everything that holds it, once per call: the SDK would keep it until shortly before its end.
@@ -38,6 +39,10 @@ use crate::token::{AttemptId, Credential, Secret, VersionId};
 /// How long one call may take in all. Less than what the use cases allow, so that the error that a person reads is this one.
 pub const CALL_WITHIN: Duration = Duration::from_secs(25);
 
+/// The same for a list, of which each page has [`CALL_WITHIN`]. Nothing is ever deleted: at 40 ms a page this is enough for 75,000 versions, which
+/// keep-warm writes in 17 months.
+pub const LIST_WITHIN: Duration = Duration::from_mins(2);
+
 /// The largest value. Key Vault takes 25 kB (Microsoft Learn, "About Azure Key Vault secrets"), and whether that is 25,000 or 25,600 it does not say.
 pub const MOST_VALUE_BYTES: usize = 25_000;
 
@@ -59,6 +64,8 @@ pub struct Settings {
     pub secret_name: String,
     /// Whose rights count.
     pub identity: Identity,
+    /// The app or the person that the identity belongs to, where the identity does not say: each app has a system-assigned one of its own.
+    pub owner: Option<String>,
 }
 
 /// [`Vault`] on one secret of Azure Key Vault.
@@ -72,7 +79,7 @@ impl KeyVault {
     /// Reads and sends nothing.
     pub fn new(settings: Settings) -> Result<Self, NotUsable> {
         let client = connect(&settings)?;
-        Ok(Self { writer: settings.identity.writer(), settings, client: Mutex::new(Arc::new(client)) })
+        Ok(Self { writer: settings.identity.writer(settings.owner.as_deref()), settings, client: Mutex::new(Arc::new(client)) })
     }
 
     /// One call of the SDK: bounded, and made once more with a new credential if the vault refused the token.
@@ -80,15 +87,19 @@ impl KeyVault {
     where
         F: Future<Output = Result<T, Problem>>,
     {
-        let calling = async {
-            let client = self.client();
-            match what(Arc::clone(&client)).await {
-                // Refused before anything was done, so that this is no second try of a write.
-                Err(Problem::Answered(Answer { token_refused: true, .. })) => what(self.afresh(&client)?).await,
-                result => result,
-            }
-        };
-        tokio::time::timeout(CALL_WITHIN, calling).await.unwrap_or(Err(Problem::TimedOut))
+        within(CALL_WITHIN, self.once_more_if_refused(what), Problem::TimedOut).await
+    }
+
+    async fn once_more_if_refused<T, F>(&self, what: impl Fn(Arc<SecretClient>) -> F) -> Result<T, Problem>
+    where
+        F: Future<Output = Result<T, Problem>>,
+    {
+        let client = self.client();
+        match what(Arc::clone(&client)).await {
+            // Refused before anything was done, so that this is no second try of a write.
+            Err(Problem::Answered(Answer { token_refused: true, .. })) => what(self.afresh(&client)?).await,
+            result => result,
+        }
     }
 
     fn client(&self) -> Arc<SecretClient> {
@@ -164,7 +175,9 @@ impl Vault for KeyVault {
             let mut list = pager.into_pages();
             let mut entries = Vec::new();
             let mut left_out = 0;
-            while let Some(page) = list.try_next().await.map_err(|error| Problem::of(&error))? {
+            while let Some(page) =
+                within(CALL_WITHIN, async { list.try_next().await.map_err(|error| Problem::of(&error)) }, Problem::TimedOut).await?
+            {
                 for properties in page.into_model().map_err(|_| Problem::NotUnderstood)?.value {
                     match entry(properties) {
                         Some(entry) => entries.push(entry),
@@ -177,7 +190,7 @@ impl Vault for KeyVault {
             }
             Ok(entries)
         };
-        match self.call(list).await {
+        match within(LIST_WITHIN, self.once_more_if_refused(list), Problem::ListTooLong).await {
             // Before the first version there is no secret.
             Err(problem) if problem.is_not_found() => Ok(Vec::new()),
             result => result.map_err(|problem| problem.reading(Operation::List, None)),
@@ -206,6 +219,10 @@ impl fmt::Debug for KeyVault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyVault").field("settings", &self.settings).finish_non_exhaustive()
     }
+}
+
+async fn within<T>(most: Duration, call: impl Future<Output = Result<T, Problem>>, late: Problem) -> Result<T, Problem> {
+    tokio::time::timeout(most, call).await.unwrap_or(Err(late))
 }
 
 fn connect(settings: &Settings) -> Result<SecretClient, NotUsable> {

@@ -8,7 +8,7 @@ use azure_core::http::RawResponse;
 use azure_core::http::headers::WWW_AUTHENTICATE;
 use serde::Deserialize;
 
-use super::CALL_WITHIN;
+use super::LIST_WITHIN;
 use crate::azure::identity::NoToken;
 use crate::azure::transport;
 use crate::ports::VaultError;
@@ -53,8 +53,10 @@ pub(super) enum Problem {
     NotSent,
     /// The connection was lost after sending.
     Lost,
-    /// [`CALL_WITHIN`] is over.
+    /// What the call or its exchanges may take is over.
     TimedOut,
+    /// [`LIST_WITHIN`] is over.
+    ListTooLong,
     /// Nobody vouches for us: nothing was sent.
     NoToken(String),
     /// Who answered is not a Key Vault, or not this one: nothing was sent.
@@ -93,6 +95,7 @@ impl Problem {
         match error.kind() {
             ErrorKind::HttpResponse { status, raw_response, .. } => Self::Answered(Answer::of(u16::from(*status), raw_response.as_deref())),
             ErrorKind::Connection => Self::NotSent,
+            ErrorKind::Io if is_timeout(error) => Self::TimedOut,
             ErrorKind::Io => Self::Lost,
             ErrorKind::Credential => Self::NoToken("no token for the vault".to_owned()),
             // Before a request is sent: a challenge that is not this vault's.
@@ -115,7 +118,7 @@ impl Problem {
         }
         let text = Told(&self, operation).to_string();
         let unclear = match &self {
-            Self::Lost | Self::TimedOut | Self::NotUnderstood => true,
+            Self::Lost | Self::TimedOut | Self::ListTooLong | Self::NotUnderstood => true,
             Self::Answered(answer) => matches!(answer.status, 200..=299 | 408 | 500..=599),
             Self::NotSent | Self::NoToken(_) | Self::NotAVault => false,
         };
@@ -189,6 +192,12 @@ impl Answer {
     }
 }
 
+/// Whether our HTTP client gave the exchange up.
+fn is_timeout(error: &Error) -> bool {
+    let first: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(first), |it| it.source()).any(|it| it.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_timeout))
+}
+
 /// A problem of an operation, told to a person.
 struct Told<'a>(&'a Problem, Operation);
 
@@ -206,7 +215,10 @@ impl fmt::Display for Told<'_> {
             }
             Problem::NotSent => f.write_str("no connection to Key Vault; check KEY_VAULT_URL, private endpoint and name resolution"),
             Problem::Lost => f.write_str("the connection to Key Vault was lost before the reply was complete"),
-            Problem::TimedOut => write!(f, "no answer from Key Vault within {} s", CALL_WITHIN.as_secs()),
+            Problem::TimedOut => f.write_str("no answer from Key Vault in time"),
+            Problem::ListTooLong => {
+                write!(f, "Key Vault did not list the versions of the secret within {} s: there are very many, or it is slow", LIST_WITHIN.as_secs())
+            }
             Problem::NoToken(why) => f.write_str(why),
             Problem::NotAVault => f.write_str("what answers at KEY_VAULT_URL is not that Key Vault; nothing was sent to it"),
             Problem::NotUnderstood => f.write_str("the reply is not one of a Key Vault"),

@@ -15,10 +15,7 @@ impl Pass<'_> {
     pub(super) async fn load(&self, lease: &Lease) -> Result<Loaded, Stop> {
         let this = self.this;
         if let Some(snapshot) = this.ledger.read().await.map_err(LookError::from)? {
-            let head = match &snapshot.ledger.head {
-                Some(head) => Some((head.version.clone(), this.read_version(&head.version).await?)),
-                None => None,
-            };
+            let head = this.read_head(&snapshot.ledger).await?;
             return Ok(Loaded { ledger: snapshot.ledger, etag: Some(snapshot.etag), head });
         }
         let versions = this.latest_versions().await?;

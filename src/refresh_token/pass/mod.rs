@@ -225,7 +225,13 @@ impl Pass<'_> {
         let vault = &self.this.vault;
         let Some((version, credential)) = loaded.head.clone() else { return Err(Stop::Conflict) };
         if loaded.ledger.writer == vault.writer() {
-            return Ok(vault.prove_writable(&version).await);
+            match vault.prove_writable(&version).await {
+                // Restored from an older copy, or failed over. What is still in memory here is perhaps nowhere else.
+                Err(VaultError::NotFound(_)) => {
+                    warn!(%version, "the token store has lost the version that the ledger names; it is stored again from memory");
+                }
+                proven => return Ok(proven),
+            }
         }
         // Changing a version and adding one are different rights. Who has never added one adds the head again, unchanged.
         let version = match vault.put(&credential).await {
@@ -282,7 +288,7 @@ fn log(outcome: &Outcome) {
         Outcome::Refreshed => info!("a new pair of tokens is stored"),
         Outcome::NotDue { until, why } => info!(%until, "no refresh: {why}"),
         Outcome::Busy => info!("another process is at work on the tokens"),
-        Outcome::NeedsConsent(why) => info!("a person has to connect Exact Online again: {why}"),
+        Outcome::NeedsConsent(why) => info!("a person is needed: {why}"),
         Outcome::Failed(what) => info!(class = what.class(), "the refresh failed: {what}"),
         Outcome::Unsaved(why) => error!("A NEW PAIR OF TOKENS IS NOT STORED and is kept in memory: {why}"),
         Outcome::StoreFailed(problem) => info!("nothing was sent: {problem}"),

@@ -8,6 +8,7 @@ use tracing::{error, warn};
 
 use super::{CONFLICTS, Loaded, Pass, Stop};
 use crate::ports::{VaultError, WriteError};
+use crate::refresh_token::bounded::STORE_CALL;
 use crate::refresh_token::lease::Lease;
 use crate::refresh_token::memory::Unsaved;
 use crate::refresh_token::{LookError, Outcome};
@@ -71,10 +72,9 @@ impl Pass<'_> {
                 Err(problem) => problem,
             };
             if problem == VaultError::Unclear
-                && let Ok(entries) = vault.list().await
-                && let Some(found) = entries.into_iter().find(|entry| entry.attempt.as_ref() == Some(&credential.attempt))
+                && let Some(version) = self.look_for(&credential.attempt).await
             {
-                return Ok(found.version);
+                return Ok(version);
             }
             error!("A NEW PAIR OF TOKENS IS NOT STORED YET, it is kept in memory and tried again: {problem}");
             if self.time_left() < pause {
@@ -82,6 +82,15 @@ impl Pass<'_> {
             }
             self.this.clock.sleep(pause).await;
             pause = (pause * 2).min(STORE_AGAIN_MOST);
+        }
+    }
+
+    /// The version that an attempt brought, if it is there. In a vault of very many versions it is not looked for to the end: the time is for storing.
+    async fn look_for(&self, attempt: &AttemptId) -> Option<VersionId> {
+        tokio::select! {
+            biased;
+            entries = self.this.vault.list() => entries.ok()?.into_iter().find(|entry| entry.attempt.as_ref() == Some(attempt)).map(|entry| entry.version),
+            () = self.this.clock.sleep(STORE_CALL) => None,
         }
     }
 

@@ -1,4 +1,6 @@
-//! One simulated Exact Online, one token file, and the real binary over both.
+//! One simulated Exact Online, one store, and the real binary over both.
+
+#![allow(dead_code, reason = "each test target uses its own part of this")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +17,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::shifted_clock;
+pub(crate) mod shifted_clock;
 
 /// The program under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_exact-token-broker");
@@ -79,7 +81,7 @@ impl Stage {
     /// From here on, processes that are started and the simulated Exact Online have clocks that are so many seconds ahead.
     pub(crate) fn set_clocks(&mut self, seconds: i64) {
         self.set_clock_of_processes(seconds);
-        self.exact_is_ahead.store(seconds, Ordering::SeqCst);
+        self.set_clock_of_exact(seconds);
     }
 
     /// The same for processes alone: their clock is wrong.
@@ -88,6 +90,17 @@ impl Stage {
         if seconds != 0 {
             self.settings.extend(shifted_clock::environment(seconds));
         }
+    }
+
+    /// The clock of the simulated Exact Online.
+    pub(crate) fn clock(&self) -> simulators::exact_online::Clock {
+        let (real, ahead) = (system_clock(), Arc::clone(&self.exact_is_ahead));
+        Arc::new(move || real() + SignedDuration::from_secs(ahead.load(Ordering::SeqCst)))
+    }
+
+    /// The same for the simulated Exact Online alone.
+    pub(crate) fn set_clock_of_exact(&self, seconds: i64) {
+        self.exact_is_ahead.store(seconds, Ordering::SeqCst);
     }
 
     /// Imports the refresh token of a new chain.

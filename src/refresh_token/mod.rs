@@ -229,9 +229,9 @@ impl Refresher {
 /// What to say of a head that is not in the vault.
 fn missing_head(version: &VersionId) -> String {
     format!(
-        "the ledger names version {version} of the token, and the token store does not have it: it was restored from an older copy, or failed over to \
-         a region that has not caught up. It goes on by itself when that version is back, or when a process that has it in memory stores it again; \
-         else connect again with `exact-token-broker import --replace`"
+        "the ledger names version {version} of the token, and the token store does not have it: the secret was deleted, or the vault was restored from an \
+         older copy or failed over to a region that has not caught up. It goes on by itself when that version is back, or when a process that has it \
+         in memory stores it again; else connect again with `exact-token-broker import --replace`"
     )
 }
 

@@ -7,6 +7,8 @@ mod driver;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod many_versions;
+#[cfg(test)]
 mod promises;
 #[cfg(test)]
 mod referee;

@@ -1,5 +1,34 @@
-//! What the SDK does by default and must not do here.
+//! What the SDK does by default and must not do here. Each trap that was met, and where it is shown that nobody falls into it; a test holds the table
+//! to the tests. (Files of `tests/azure_vault` without a folder.)
+//!
+//! | trap | test |
+//! |---|---|
+//! | `Retry-After` is obeyed without a limit: by the vault | `traps.rs::a_retry_after_of_an_hour_holds_no_call` |
+//! | … by the blob service | `azure_ledger/silence.rs::an_hour_of_retry_after_is_not_waited_for` |
+//! | … by the identity endpoint | `identity.rs::an_identity_endpoint_that_does_not_answer_holds_a_call_for_eight_seconds` |
+//! | writes are tried again: to the vault | `trouble.rs::a_write_that_may_have_taken_effect_is_unclear_and_sent_once` |
+//! | … to the ledger | `azure_ledger/faults.rs::an_unclear_write_is_read_back` |
+//! | an identity endpoint that is away blocks for 81 s: the vault | `identity.rs::an_identity_endpoint_that_does_not_answer_holds_a_call_for_eight_seconds` |
+//! | … the ledger | `azure_ledger/silence.rs::an_identity_without_a_token_spares_the_ledger` |
+//! | a revoked identity token is kept until shortly before its end | `identity.rs::a_revoked_token_is_replaced_once_and_a_write_is_not_repeated_by_that` |
+//! | … with the whole program | `on_azure/degraded/vault.rs::an_identity_without_any_token_serves_from_memory_and_recovers` |
+//! | a token that lives less than 5 minutes is fetched at every call | `identity.rs::a_token_that_lives_shortly_works` |
+//! | 20 cold reads are 20 probes | `traps.rs::twenty_cold_callers_share_one_look` |
+//! | `Debug` of an error holds a backtrace, and of a model nothing hides the value | `traps.rs::no_output_holds_a_secret_or_a_backtrace_whatever_fails` |
+//! | … with the whole program, storage and all | `on_azure/degraded/secrets.rs::i5_nothing_that_fails_lets_a_secret_or_a_backtrace_out` |
+//! | the reason of a refusal is in the body alone | `trouble.rs::a_write_that_was_refused_is_not_writable_and_the_text_says_what_to_do` |
+//! | a write that timed out lands late, on top of a newer one | `traps.rs::a_put_that_lands_late_is_the_latest_and_is_not_what_is_read` |
+//! | … with the whole program, a restart and a lost ledger | `on_azure/degraded/order.rs::a_write_that_lands_after_a_newer_one_changes_nothing` |
+//! | a list is in no order | `promises.rs::a_list_of_many_pages_is_whole_and_in_no_order_that_means_anything` |
+//! | … with the whole program | `on_azure/degraded/order.rs::a_list_in_the_vaults_own_order_is_put_into_that_of_grants` |
+//! | a list is one request per 25 versions, of which there are more every day | `many_versions.rs::a_list_of_many_slow_pages_is_whole` |
+//! | without a version the latest is meant | `promises.rs::a_version_without_a_name_is_never_asked_for` |
+//! | a PATCH of tags replaces them all | `promises.rs::a_version_is_put_read_proven_and_listed_and_each_costs_what_is_promised` |
+//! | the vault is down at a cold start | `trouble.rs::a_vault_that_is_away_at_a_cold_start_has_been_sent_nothing_and_is_there_when_it_is_back` |
+//! | … with the whole program | `on_azure/degraded/vault.rs::a_vault_that_is_down_costs_no_token_and_takes_none_away` |
+//! | whoever asks for a token gets it | `traps.rs::somebody_else_who_asks_for_a_token_gets_neither_token_nor_value` |
 
+use std::path::Path;
 use std::time::Duration;
 
 use simulators::exact_online::Delivery;
@@ -8,6 +37,20 @@ use simulators::managed_identity;
 use tokio::time::Instant;
 
 use crate::world::{CANARY, HOST, NAME, Process, world, world_with};
+
+#[test]
+fn every_trap_has_its_test() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut named = 0;
+    for row in include_str!("traps.rs").lines().filter_map(|line| line.strip_prefix("//! | ")) {
+        let Some((file, test)) = row.split('`').rev().nth(1).and_then(|name| name.split_once("::")) else { continue };
+        let path = folder.join(if file.contains('/') { "" } else { "azure_vault" }).join(file);
+        let source = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(source.contains(&format!("fn {test}()")), "{test} is not in {}", path.display());
+        named += 1;
+    }
+    assert!(named > 20, "the table was found");
+}
 
 /// Once honoured without a limit: an hour of silence.
 #[tokio::test]

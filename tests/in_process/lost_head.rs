@@ -25,7 +25,7 @@ fn server_error(told: Result<exact_token_broker::get_token::HandedOut, NoToken>)
 
 /// The text names the version, and every way out.
 fn assert_says(text: &str, version: &str) {
-    for part in [version, "does not have it", "restored from an older copy", "failed over", "by itself", "import --replace"] {
+    for part in [version, "does not have it", "deleted", "restored from an older copy", "failed over", "by itself", "import --replace"] {
         assert!(text.contains(part), "{part:?} in {text}");
     }
 }

@@ -28,6 +28,11 @@ impl Rules {
         }
     }
 
+    /// Recovers a secret that was deleted softly, as a person in the portal does.
+    pub fn recover(&mut self, name: &str) {
+        self.secrets.entry(name.to_owned()).or_default().deleted = false;
+    }
+
     /// Fails every write that no other fault is for, and serves reads: Microsoft Learn, "Reliability in Azure Key Vault", says that a vault is
     /// read-only after a fail-over, and not how it answers a write then.
     pub fn read_only(&mut self, fault: Option<Fault>) {

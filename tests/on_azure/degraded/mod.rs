@@ -15,12 +15,14 @@
 //! | both are down | `storage::with_both_down_…` |
 //! | Exact Online is down | `exact` |
 //! | a write to the vault lands late, after a newer one | `order` |
+//! | any of it, looked at for secrets | `secrets` |
 
 mod exact;
 mod gate;
 mod ledger;
 mod order;
 mod rolled_back;
+mod secrets;
 mod storage;
 mod vault;
 

@@ -7,7 +7,7 @@ use crate::azure::OnAzure;
 use crate::stage::get_token;
 
 /// What is said of it, wherever something is said.
-const SAID: [&str; 4] = ["the ledger names version ", "restored from an older copy, or failed over", "It goes on by itself", "import --replace"];
+const SAID: [&str; 4] = ["the ledger names version ", "restored from an older copy or failed over", "It goes on by itself", "import --replace"];
 
 #[tokio::test]
 async fn who_has_the_pair_stores_it_again_and_everybody_goes_on() {
@@ -84,6 +84,26 @@ async fn what_cannot_be_stored_again_is_not_spent() {
     world.vault.rules().catch_up(NAME, lost);
     world.set_clocks(1_250);
     let second = get_token(&host, "").await.token();
+    assert!(second != token && world.stage.exact.is_alive(&second));
+    world.stage.assert_requests(2);
+}
+
+/// Deleted in the portal: for a while it can be recovered.
+#[tokio::test]
+async fn a_secret_that_was_deleted_costs_no_token_and_is_missed_by_name() {
+    let world = OnAzure::connected().await;
+    let (host, token) = warm(&world).await;
+    world.vault.rules().delete(NAME);
+    assert_eq!(get_token(&host, "").await.token(), token);
+    let cold = world.stage.host().await;
+    assert_says(&get_token(&cold, "").await.error(500, "server_error"), &["the secret was deleted"]);
+    world.set_clocks(575);
+    assert_says(&refused(&host).await, &["the token store is not writable, so the refresh token was not spent"]);
+    until_logged(&host, "ObjectIsDeletedButRecoverable: somebody has deleted the secret; recover it").await;
+    world.stage.assert_requests(1);
+    world.vault.rules().recover(NAME);
+    world.set_clocks(900);
+    let second = get_token(&cold, "").await.token();
     assert!(second != token && world.stage.exact.is_alive(&second));
     world.stage.assert_requests(2);
 }

@@ -154,3 +154,33 @@ fn faults_come_before_or_after_the_effect_or_land_later() {
     assert_eq!(w.rules.faults_left(), 0);
     assert_eq!(w.rules.log().iter().filter(|it| it.effect).count(), 2);
 }
+
+#[test]
+fn a_vault_that_is_rolled_back_has_lost_its_last_versions_and_can_get_them_back() {
+    let mut w = world();
+    let ids: Vec<String> = ["a", "b", "c"].map(|value| body(&w.set(value))["id"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()).to_vec();
+    let path = |id: &str| format!("/secrets/made-up/{id}");
+    let lost = w.rules.roll_back(NAME, 2);
+    assert_eq!(lost.iter().map(|version| version.id.as_str()).collect::<Vec<_>>(), [&ids[1], &ids[2]]);
+    assert_eq!(w.code("GET", &path(&ids[2]), ""), (404, "SecretNotFound".to_owned()));
+    assert_eq!(w.code("PATCH", &path(&ids[2]), "{}"), (404, "SecretNotFound".to_owned()));
+    let list = |w: &mut World| body(&w.ask("GET", "/secrets/made-up/versions", &[], ""))["value"].as_array().unwrap().len();
+    assert_eq!(list(&mut w), 1);
+    assert_eq!(w.set("d").status, 200);
+    w.rules.catch_up(NAME, lost);
+    assert_eq!(list(&mut w), 4);
+    assert_eq!(body(&w.ask("GET", &path(&ids[1]), &[], ""))["value"], "b");
+}
+
+#[test]
+fn a_vault_that_is_read_only_is_read() {
+    let mut w = world();
+    let id = body(&w.set("a"))["id"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    w.rules.read_only(Some(Fault::failed(409)));
+    assert_eq!(w.set("b").status, 409);
+    assert_eq!(w.code("PATCH", &format!("/secrets/made-up/{id}"), "{}").0, 409);
+    assert_eq!(w.ask("GET", &format!("/secrets/made-up/{id}"), &[], "").status, 200);
+    assert_eq!(w.ask("GET", "/secrets/made-up/versions", &[], "").status, 200);
+    w.rules.read_only(None);
+    assert_eq!(w.set("c").status, 200);
+}

@@ -11,6 +11,7 @@
 //! | an identity endpoint that is away blocks for 81 s: the vault | `identity.rs::an_identity_endpoint_that_does_not_answer_holds_a_call_for_eight_seconds` |
 //! | … the ledger | `azure_ledger/silence.rs::an_identity_without_a_token_spares_the_ledger` |
 //! | a revoked identity token is kept until shortly before its end | `identity.rs::a_revoked_token_is_replaced_once_and_a_write_is_not_repeated_by_that` |
+//! | … by the storage's client | `azure_ledger/identity.rs::a_revoked_token_costs_one_request_more` |
 //! | … with the whole program | `on_azure/degraded/vault.rs::an_identity_without_any_token_serves_from_memory_and_recovers` |
 //! | a token that lives less than 5 minutes is fetched at every call | `identity.rs::a_token_that_lives_shortly_works` |
 //! | 20 cold reads are 20 probes | `traps.rs::twenty_cold_callers_share_one_look` |

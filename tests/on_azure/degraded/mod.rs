@@ -10,6 +10,7 @@
 //! | the vault takes no writes | `vault::a_vault_that_takes_no_writes_…` |
 //! | the vault is down: no connection, 503, silence | `vault::a_vault_that_is_down_…` |
 //! | the vault forbids: a role is gone, the identity is revoked | `vault::an_identity_without_…` |
+//! | the head was disabled, the secret deleted | `vault::a_version_that_…`, `rolled_back::a_secret_that_…` |
 //! | the storage is down: no connection, silence | `storage::a_storage_that_…` |
 //! | the storage is read-only, or its signature is over | `storage::a_signature_that_…` |
 //! | both are down | `storage::with_both_down_…` |

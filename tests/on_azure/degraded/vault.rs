@@ -157,7 +157,9 @@ async fn an_identity_without_its_role_is_told_which_right_it_lacks() {
     let world = OnAzure::connected().await;
     let (host, token) = warm(&world).await;
     let all = [Action::Get, Action::Set, Action::Update, Action::ReadMetadata];
-    all.iter().for_each(|action| world.vault.rules().deny(*action, Some(Denial::Rbac)));
+    for action in all {
+        world.vault.rules().deny(action, Some(Denial::Rbac));
+    }
     assert_eq!(get_token(&host, "").await.token(), token);
     let lacks = "ForbiddenByRbac: the identity lacks the data action Microsoft.KeyVault/vaults/secrets/getSecret/action";
     let cold = world.stage.host().await;
@@ -169,7 +171,9 @@ async fn an_identity_without_its_role_is_told_which_right_it_lacks() {
     assert_not_spent(&world, &host).await;
     until_logged(&host, "secrets/update/action").await;
 
-    all.iter().for_each(|action| world.vault.rules().deny(*action, None));
+    for action in all {
+        world.vault.rules().deny(action, None);
+    }
     world.set_clocks(900);
     get_token(&cold, "").await.token();
     world.stage.assert_requests(2);
@@ -193,6 +197,24 @@ async fn an_identity_without_any_token_serves_from_memory_and_recovers() {
     world.set_clocks(900);
     let answer = get_token(&host, "").await;
     assert!(answer.json().get("warnings").is_none() && answer.token() != token, "{}", warnings(&answer));
+    world.stage.assert_requests(2);
+}
+
+#[tokio::test]
+async fn a_version_that_somebody_disabled_is_said_to_be_so() {
+    let world = OnAzure::connected().await;
+    let (host, token) = warm(&world).await;
+    let version = world.vault.rules().versions(NAME)[1].id.clone();
+    world.vault.rules().enable(NAME, &version, false);
+    assert_eq!(get_token(&host, "").await.token(), token);
+    let says = ["SecretDisabled", "somebody has disabled this version; enable it"];
+    assert_says(&get_token(&world.stage.host().await, "").await.error(503, "temporarily_unavailable"), &says);
+    assert_says(&status(&world).await.2, &says);
+    world.stage.assert_requests(1);
+    world.set_clocks(575);
+    let second = get_token(&host, "").await.token();
+    assert!(second != token && world.stage.exact.is_alive(&second), "who has it in memory needs no more of it");
+    assert_eq!(get_token(&world.stage.host().await, "").await.token(), second);
     world.stage.assert_requests(2);
 }
 

@@ -164,11 +164,11 @@ fn a_vault_that_is_rolled_back_has_lost_its_last_versions_and_can_get_them_back(
     assert_eq!(lost.iter().map(|version| version.id.as_str()).collect::<Vec<_>>(), [&ids[1], &ids[2]]);
     assert_eq!(w.code("GET", &path(&ids[2]), ""), (404, "SecretNotFound".to_owned()));
     assert_eq!(w.code("PATCH", &path(&ids[2]), "{}"), (404, "SecretNotFound".to_owned()));
-    let list = |w: &mut World| body(&w.ask("GET", "/secrets/made-up/versions", &[], ""))["value"].as_array().unwrap().len();
-    assert_eq!(list(&mut w), 1);
+    let listed = |w: &mut World| body(&w.ask("GET", "/secrets/made-up/versions", &[], ""))["value"].as_array().unwrap().len();
+    assert_eq!(listed(&mut w), 1);
     assert_eq!(w.set("d").status, 200);
     w.rules.catch_up(NAME, lost);
-    assert_eq!(list(&mut w), 4);
+    assert_eq!(listed(&mut w), 4);
     assert_eq!(body(&w.ask("GET", &path(&ids[1]), &[], ""))["value"], "b");
 }
 

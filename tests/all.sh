@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Every test, on a Debian machine that has Rust: installs what is missing, runs each part, and prints a count for each. A part in which no test
 # ran has failed, and so has one that could not get what it needs.
+#
+#   tests/all.sh             every part
+#   tests/all.sh on_azure    the part with this target; several can be named
 set -uo pipefail
 cd "$(dirname "$0")/.."
 # A snapshot is compared here, never rewritten.
@@ -36,10 +39,6 @@ fi
 log=$(mktemp -d)
 trap 'rm -rf "$log"' EXIT
 
-say "building"
-cargo test --workspace --locked --no-run 2>&1 | tee "$log/build" | grep -E '^(warning|error)' -A 12
-[ "${PIPESTATUS[0]}" = 0 ] || die "the tests do not build"
-
 # The parts: a name, then the targets of `cargo test --workspace`.
 parts=(
     "core, adapters, store, simulators: unit tests|--lib"
@@ -64,6 +63,26 @@ while read -r target; do
     [ "$target" = "--bin exact-token-broker" ] && continue
     grep -qxF -e "$target" <<<"$named" || die "no part runs $target"
 done <<<"$targets"
+
+# Only those that were asked for, by the last word of their option.
+only=""
+if [ $# -gt 0 ]; then
+    chosen=()
+    for wanted in "$@"; do
+        before=${#chosen[@]}
+        for part in "${parts[@]}"; do
+            if [ "${part##*[ -]}" = "$wanted" ]; then chosen+=("$part"); fi
+        done
+        [ "${#chosen[@]}" -gt "$before" ] || die "no part has the target $wanted. There are:"$'\n'"$(printf '%s\n' "${parts[@]##*[ -]}" | sort -u)"
+    done
+    parts=("${chosen[@]}")
+    only=${parts[*]#*|}
+fi
+
+say "building"
+# shellcheck disable=SC2086
+cargo test --workspace --locked $only --no-run 2>&1 | tee "$log/build" | grep -E '^(warning|error)' -A 12
+[ "${PIPESTATUS[0]}" = 0 ] || die "the tests do not build"
 
 total=0
 failed=0
@@ -95,6 +114,6 @@ done
 
 printf "\n%s\n" "$table"
 # Two are no tests but the child processes of the tests above them, which start them by name.
-if [ "$ignored" != 2 ]; then say "$ignored tests are ignored, and 2 may be"; failed=$((failed + 1)); fi
+if [ $# = 0 ] && [ "$ignored" != 2 ]; then say "$ignored tests are ignored, and 2 may be"; failed=$((failed + 1)); fi
 say "$total passed, $failed failed"
 [ "$failed" = 0 ]

@@ -22,7 +22,8 @@ fn sole(tokens: impl IntoIterator<Item = String>) -> String {
 /// `GetToken` of each host, all at once.
 async fn call_all(hosts: &[Arc<FunctionsHost>]) -> Vec<String> {
     let mut calls = JoinSet::new();
-    for host in hosts.iter().cloned() {
+    for host in hosts {
+        let host = Arc::clone(host);
         calls.spawn(async move { get_token(&host, "").await.token() });
     }
     calls.join_all().await
@@ -40,7 +41,8 @@ async fn eight_processes_at_expiry_make_one_request() {
     let (called, ticking) = hosts.split_at(5);
     let since = Instant::now();
     let mut ticks = JoinSet::new();
-    for host in ticking.iter().cloned() {
+    for host in ticking {
+        let host = Arc::clone(host);
         ticks.spawn(async move { host.fire_timer(&TimerSample::normal()).await.unwrap() });
     }
     let second = sole(call_all(called).await);

@@ -35,7 +35,7 @@ struct Hour {
     tick: Option<JoinHandle<Invocation>>,
     ticks: Vec<Invocation>,
     calls: usize,
-    served: usize,
+    refused: Vec<String>,
 }
 
 impl Hour {
@@ -47,7 +47,7 @@ impl Hour {
         let begin = if last_of_the_day { next + SignedDuration::from_hours(1) } else { next };
         let hosts = world.hosts(3).await;
         let [timer, one, two] = hosts.try_into().ok().unwrap();
-        let this = Self { world, begin, timer, called: [one, two], tick: None, ticks: Vec::new(), calls: 0, served: 0 };
+        let this = Self { world, begin, timer, called: [one, two], tick: None, ticks: Vec::new(), calls: 0, refused: Vec::new() };
         this.advance_to(begin);
         this.world.stage.import().await;
         this
@@ -78,18 +78,26 @@ impl Hour {
             self.end_tick().await;
             self.begin_tick().await;
         }
+        let granted = self.grants();
         let ask = "?min_validity=30&max_wait=20";
         let (one, two) = tokio::join!(get_token(&self.called[0], ask), get_token(&self.called[1], ask));
         for answer in [one, two] {
             self.calls += 1;
-            if answer.status == 200 {
-                self.served += 1;
-                assert!(self.world.stage.exact.is_alive(&answer.token()));
-                assert!(answer.json()["expires_in"].as_i64().unwrap() >= 30, "{:?}", answer.json()["expires_in"]);
-            } else {
-                println!("at {second} s: {answer:?}");
+            if answer.status != 200 {
+                self.refused.push(format!("at {second} s: {answer:?}"));
+                continue;
             }
+            assert!(self.world.stage.exact.is_alive(&answer.token()));
+            assert!(answer.json()["expires_in"].as_i64().unwrap() >= 30, "{:?}", answer.json()["expires_in"]);
         }
+        // A caller was quicker at this gate than the tick that holds for it.
+        if self.grants() > granted {
+            self.end_tick().await;
+        }
+    }
+
+    fn grants(&self) -> usize {
+        self.world.stage.exact.log().len()
     }
 
     /// When Exact grants the next pair at the earliest.
@@ -141,7 +149,8 @@ async fn one_grant_per_window_and_ledger_and_versions_agree() {
     assert!((6..=7).contains(&grants), "{log:?}");
 
     // Callers: who asks for no more life than the last 30 s can be served at any time, since Exact may be asked once less is left.
-    assert_eq!((hour.served, hour.calls), (242, 242));
+    assert!(hour.refused.is_empty(), "{:#?}", hour.refused);
+    assert_eq!(hour.calls, 2 * 121);
     // The timer: the ticks of an hour and the first of the next.
     assert_eq!(hour.ticks.len(), 8);
     for tick in &hour.ticks {
@@ -177,10 +186,11 @@ async fn one_grant_per_window_and_ledger_and_versions_agree() {
     println!("measured:   grants at Exact        {grants}, at {at:?} s");
     println!("measured:   refused by Exact       0");
     println!("measured:   ticks of the timer     {}, {refreshed} of them refreshed", hour.ticks.len());
-    println!("measured:   calls of GetToken      {}, {} of them served", hour.calls, hour.served);
+    println!("measured:   calls of GetToken      {}, all of them served", hour.calls);
     println!("measured:   versions in the vault  {}: the import and the grants", versions.len());
     println!("measured:   writes of the ledger   {}", ledger["generation"]);
-    println!("measured:   requests to the vault  {}, to the blob service {}", world.vault.rules().log().len(), world.storage_requests().await.len());
+    let (to_vault, to_storage) = (world.vault_requests(0).len(), world.storage_requests().await.len());
+    println!("measured:   requests to the vault  {to_vault}, to the blob service {to_storage}");
 
     // And it goes on.
     world.pass_time(575);

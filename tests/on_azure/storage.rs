@@ -5,7 +5,8 @@ use std::fs;
 use simulators::emulators::Azurite;
 use simulators::key_vault::TestCa;
 
-use crate::stage::Stage;
+use crate::azure::OnAzure;
+use crate::stage::{PATIENCE, Stage};
 
 /// What the settings say of it.
 #[derive(Clone, Copy, Debug)]
@@ -46,5 +47,20 @@ impl Storage {
                 azurite
             }
         }
+    }
+}
+
+/// What is said about time in these tests is worth no more than this.
+#[tokio::test]
+async fn replies_bear_the_date_of_a_clock_that_was_just_moved() {
+    let world = OnAzure::start().await;
+    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+    for seconds in [0, 100, 200, 300] {
+        world.set_clocks(seconds);
+        let reply = client.get(world.azurite.endpoint()).send().await.unwrap();
+        assert!(reply.status().is_client_error(), "{reply:?}");
+        let date = jiff::fmt::rfc2822::parse(reply.headers()["date"].to_str().unwrap()).unwrap().timestamp();
+        let off = world.stage.exact.now().duration_since(date).as_secs();
+        assert!((0..60).contains(&off), "{off} s after the clock was moved by 100 s");
     }
 }

@@ -22,9 +22,9 @@ pub const BLOB_SERVICE_URI: &str = "AzureWebJobsStorage__blobServiceUri";
 pub const CREDENTIAL: &str = "AzureWebJobsStorage__credential";
 /// Of a user-assigned identity.
 pub const CLIENT_ID: &str = "AzureWebJobsStorage__clientId";
-/// Another way to name an identity, which the official crates' managed identity has too; see [`IDENTITIES_NOT_SUPPORTED`].
+/// Another way to name an identity, which the host knows; it is refused with a word on what to do.
 pub const RESOURCE_ID: &str = "AzureWebJobsStorage__managedIdentityResourceId";
-/// Yet another; see there.
+/// A secret in the settings, which the host knows; it is refused likewise.
 pub const CLIENT_SECRET: &str = "AzureWebJobsStorage__clientSecret";
 
 /// All names that are looked up.

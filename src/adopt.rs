@@ -30,7 +30,7 @@ pub enum AdoptError {
     #[error("the stored tokens belong to another client id or region than the settings name")]
     OtherApp,
     /// Another process is at work.
-    #[error("another process is at work on the tokens; try again in a minute")]
+    #[error("another process is, or was a moment ago, at work on the tokens; try again in three minutes")]
     Locked,
     /// Nothing was changed.
     #[error(transparent)]
@@ -54,6 +54,11 @@ impl Refresher {
 
     async fn adopt_under_lock(&self, lease: &Lease) -> Result<Adopted, AdoptError> {
         let (mut ledger, etag, highest_epoch) = self.stored_ledger().await?;
+        // A ledger that was copied along with the storage may tell of a request whose process is still waiting, or of one that has stored its grant.
+        if ledger.in_quarantine(self.ledger.now()).next().is_some() {
+            return Err(AdoptError::Locked);
+        }
+        self.take_over_found(&mut ledger).await?;
         let Some((_, stored)) = self.read_head(&ledger).await? else { return Err(AdoptError::NothingStored) };
         if !stored.chain.same_app(&self.policy.chain) {
             return Err(AdoptError::OtherApp);

@@ -58,6 +58,10 @@ impl Refresher {
 
     async fn import_under_lock(&self, lease: &Lease, refresh_token: Secret, replace: bool) -> Result<Imported, ImportError> {
         let (mut ledger, etag, highest_epoch) = self.stored_ledger().await?;
+        // What a process that died had been granted is kept beside the new token; but what cannot be read keeps nobody from connecting again.
+        if let Err(problem) = self.take_over_found(&mut ledger).await {
+            warn!("what open attempts left in the store was not looked for: {problem}");
+        }
         let replaced = ledger.head.is_some();
         if replaced && !replace {
             return Err(ImportError::AlreadyConnected);

@@ -83,7 +83,7 @@ impl Refresher {
     #[must_use]
     pub fn at_hand(&self, ask: Ask) -> Option<HandedOut> {
         let view = self.view();
-        if view.unsaved || view.is_older(MEMORY_ANSWERS) {
+        if view.unsaved || view.from_vault_alone || view.is_older(MEMORY_ANSWERS) {
             return None;
         }
         match answer(view.servable.as_deref(), view.served_at, ask.min_validity) {

@@ -164,10 +164,14 @@ impl Memory {
         let first_time = || Seen::for_the_first_time(&credential, known.ledger.as_deref(), wall, monotonic);
         let seen = known.seen(&version).unwrap_or_else(first_time);
         known.latest = Some(Head { version, credential, seen });
-        known.latest_read_at = Some(monotonic);
     }
 
-    /// How long ago [`Self::learn_latest`] was called. None: never.
+    /// The vault is about to be asked for [`Self::learn_latest`], whatever comes of it.
+    pub fn latest_is_read(&self, monotonic: Duration) {
+        self.write().latest_read_at = Some(monotonic);
+    }
+
+    /// How long ago [`Self::latest_is_read`] was called. None: never.
     pub fn age_of_latest(&self, monotonic: Duration) -> Option<Duration> {
         self.read().latest_read_at.map(|at| monotonic.saturating_sub(at))
     }

@@ -20,6 +20,7 @@ use self::memory::{Memory, Unsaved, View};
 use self::single_flight::SingleFlight;
 use crate::ports::{Clock, Etag, LedgerError, LedgerStore, Snapshot, TokenEndpoint, Vault, VaultError};
 use crate::token::ledger::FailureKind;
+use crate::token::rotation::Landed;
 use crate::token::schedule::{Answer, Mode, Policy, Wait, Why, answer};
 use crate::token::{Credential, Ledger, Pointer, VersionId};
 
@@ -76,6 +77,15 @@ pub enum Outcome {
     StoreFailed(LookError),
     /// The pass ended abnormally. A defect; the next pass goes on from what is stored.
     Crashed,
+}
+
+/// What [`Refresher::take_over_found`] made of the ledger.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Anything.
+    pub(crate) changed: bool,
+    /// The new head.
+    pub(crate) head: Option<(VersionId, Arc<Credential>)>,
 }
 
 /// Why the store could not be looked at.
@@ -189,6 +199,26 @@ impl Refresher {
         Ok((ledger, None, epoch))
     }
 
+    /// Looks for what open attempts left in the vault, and puts it into the ledger: as head or as candidate. For use under the lock.
+    pub(crate) async fn take_over_found(&self, ledger: &mut Ledger) -> Result<Found, LookError> {
+        let mut found = Found::default();
+        if ledger.open.is_empty() {
+            return Ok(found);
+        }
+        let entries = self.vault.list().await?;
+        let open: Vec<_> = ledger.open.iter().map(|attempt| attempt.id.clone()).collect();
+        for attempt in open {
+            let known = |version: &VersionId| ledger.head.iter().chain(&ledger.candidates).any(|pointer| pointer.version == *version);
+            let Some(entry) = entries.iter().find(|entry| entry.attempt.as_ref() == Some(&attempt) && !known(&entry.version)) else { continue };
+            let credential = Arc::new(self.vault.get(&entry.version).await?);
+            found.changed = true;
+            if ledger.adopt(&attempt, entry.version.clone(), &credential) == Landed::Head {
+                found.head = Some((entry.version.clone(), credential));
+            }
+        }
+        Ok(found)
+    }
+
     /// The latest versions with their credentials; those that cannot be read are left out unless none can.
     pub(crate) async fn latest_versions(&self) -> Result<Vec<(VersionId, Credential)>, LookError> {
         let mut entries = self.vault.list().await?;
@@ -220,8 +250,11 @@ impl Refresher {
         if served || read_lately {
             return;
         }
+        self.memory.latest_is_read(self.clock.monotonic());
         let Ok(versions) = self.latest_versions().await else { return };
-        let Some((version, credential)) = versions.into_iter().max_by_key(|(_, credential)| credential.granted_at) else { return };
+        // Of one consent, a token that came without an access token serves nobody.
+        let rank = |credential: &Credential| (credential.epoch, credential.access.is_some(), credential.granted_at);
+        let Some((version, credential)) = versions.into_iter().max_by_key(|(_, credential)| rank(credential)) else { return };
         self.memory.learn_latest(version, Arc::new(credential), self.ledger.now(), self.clock.monotonic());
     }
 }

@@ -19,6 +19,11 @@ fn newest_is_stored(world: &World) -> bool {
     state.versions.values().any(|(_, credential)| Some(credential.refresh_token.reveal()) == newest)
 }
 
+fn newest_is_head(world: &World) -> bool {
+    let state = world.state();
+    Some(state.versions[&state.head()].1.refresh_token.reveal()) == state.exact.newest_refresh_token()
+}
+
 #[test]
 fn with_a_vault_that_takes_no_writes_nothing_is_spent() {
     let world = connected(Config::default());
@@ -99,6 +104,71 @@ fn i1_a_grant_that_outlives_its_pass_unsaved_is_saved_by_the_next_call_although_
         assert_eq!(token.warnings, Vec::<String>::new(), "and then there is nothing to warn of");
     });
     assert_eq!(requests_since(&world, since).len(), 1);
+}
+
+#[test]
+fn i1_a_grant_in_hand_is_stored_without_the_lock_while_the_ledger_is_away() {
+    let world = connected(Config::default());
+    let since = world.state().now;
+    let versions = world.state().versions.len();
+    undisturbed(&world, |refresher, doubles| async move {
+        tokio::time::sleep(seconds(610)).await;
+        doubles.world.state().vault = VaultIs::Full;
+        assert!(refresher.tick().await.failed);
+        doubles.world.state().ledger_up = false;
+        doubles.world.state().vault = VaultIs::Well;
+        // Now the process may be killed: what it was granted is in the vault, with its attempt's name.
+        let other = std::sync::Arc::clone(&refresher);
+        let tick = tokio::spawn(async move { other.tick().await });
+        tokio::time::sleep(seconds(30)).await;
+        assert!(newest_is_stored(&doubles.world));
+        doubles.world.state().ledger_up = true;
+        let tick = tick.await.unwrap();
+        assert!(!tick.failed, "{}", tick.line);
+    });
+    assert!(newest_is_stored(&world));
+    assert_eq!(world.state().versions.len(), versions + 1, "exactly one version more");
+    assert_eq!(requests_since(&world, since).len(), 1);
+    assert!(newest_is_head(&world));
+}
+
+#[test]
+fn i8_a_grant_in_hand_becomes_the_head_of_a_ledger_that_was_lost_meanwhile() {
+    let world = connected(Config::default());
+    let since = world.state().now;
+    undisturbed(&world, |refresher, doubles| async move {
+        tokio::time::sleep(seconds(610)).await;
+        doubles.world.state().vault = VaultIs::Full;
+        assert!(refresher.tick().await.failed);
+        {
+            let mut state = doubles.world.state();
+            state.ledger = None;
+            state.vault = VaultIs::Well;
+        }
+        let tick = refresher.tick().await;
+        assert!(tick.line.starts_with("refreshed"), "{}", tick.line);
+        let served = refresher.get_token(at_once()).await.unwrap();
+        assert!(doubles.world.state().exact.is_alive(served.access_token.reveal(), doubles.true_now()));
+    });
+    assert!(newest_is_head(&world));
+    assert_eq!(requests_since(&world, since).len(), 1, "the token that was spent is not sent again");
+}
+
+#[test]
+fn i1_a_ledger_that_is_damaged_does_not_keep_a_grant_out_of_the_vault_and_that_is_said() {
+    let world = connected(Config::default());
+    undisturbed(&world, |refresher, doubles| async move {
+        tokio::time::sleep(seconds(610)).await;
+        doubles.world.state().vault = VaultIs::Full;
+        assert!(refresher.tick().await.failed);
+        doubles.world.state().ledger_damaged = true;
+        let tick = refresher.tick().await;
+        assert!(tick.failed && tick.line.contains("kept in memory"), "{}", tick.line);
+        doubles.world.state().vault = VaultIs::Well;
+        let tick = refresher.tick().await;
+        assert!(tick.failed, "{}", tick.line);
+    });
+    assert!(newest_is_stored(&world));
 }
 
 #[test]

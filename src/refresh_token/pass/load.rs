@@ -7,8 +7,7 @@ use tracing::{info, warn};
 use super::{Loaded, Pass, Stop};
 use crate::refresh_token::LookError;
 use crate::refresh_token::lease::Lease;
-use crate::token::rotation::Landed;
-use crate::token::{Ledger, VersionId};
+use crate::token::Ledger;
 
 impl Pass<'_> {
     /// Step 3: what is stored now, read under the lock. A ledger that is gone is rebuilt from the vault's versions.
@@ -37,26 +36,16 @@ impl Pass<'_> {
         if loaded.ledger.open.is_empty() {
             return Ok(false);
         }
-        let entries = self.this.vault.list().await.map_err(LookError::from)?;
-        let open: Vec<_> = loaded.ledger.open.iter().map(|attempt| attempt.id.clone()).collect();
-        let (mut changed, mut moved) = (false, false);
-        for attempt in open {
-            let known = |version: &VersionId| {
-                let ledger = &loaded.ledger;
-                ledger.head.iter().chain(&ledger.candidates).any(|pointer| pointer.version == *version)
-            };
-            let Some(entry) = entries.iter().find(|entry| entry.attempt.as_ref() == Some(&attempt) && !known(&entry.version)) else { continue };
-            let credential = Arc::new(self.this.vault.get(&entry.version).await.map_err(LookError::from)?);
-            changed = true;
-            if loaded.ledger.adopt(&attempt, entry.version.clone(), &credential) == Landed::Head {
-                info!("a pair of tokens that an earlier process had stored was found and taken over");
-                loaded.head = Some((entry.version.clone(), credential));
-                moved = true;
-            }
+        let found = self.this.take_over_found(&mut loaded.ledger).await?;
+        if !found.changed {
+            return Ok(false);
         }
-        if changed {
-            self.commit(lease, loaded).await?;
+        let moved = found.head.is_some();
+        if let Some(head) = found.head {
+            info!("a pair of tokens that an earlier process had stored was found and taken over");
+            loaded.head = Some(head);
         }
+        self.commit(lease, loaded).await?;
         Ok(moved)
     }
 

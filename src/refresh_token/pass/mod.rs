@@ -26,6 +26,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tracing::{error, info, warn};
 
+use self::save::{STORE_AGAIN_AFTER, STORE_AGAIN_MOST};
 use super::lease::Lease;
 use super::memory::Unsaved;
 use super::{LookError, Outcome, REQUEST_NEEDS, Refresher};
@@ -82,7 +83,9 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     async fn run(&self) -> Outcome {
+        let mut pause = STORE_AGAIN_AFTER;
         loop {
+            self.store_without_lock().await;
             let lease = match self.take_lock().await {
                 Ok(lease) => lease,
                 Err(outcome) => return outcome,
@@ -99,9 +102,14 @@ impl Pass<'_> {
             }
             lease.release().await;
             match stopped {
-                // With a grant in hand, a store that fails means above all that it is not saved.
-                Stop::Ended(Outcome::StoreFailed(LookError::Unavailable(why))) => {
-                    return self.unsaved_outcome(&why).unwrap_or(Outcome::StoreFailed(LookError::Unavailable(why)));
+                // With a grant in hand, a store that fails means above all that it is not saved. A damaged one does not mend by itself.
+                Stop::Ended(Outcome::StoreFailed(problem)) if self.this.unsaved().is_some() => {
+                    self.store_without_lock().await;
+                    if matches!(problem, LookError::Damaged(_)) || self.time_left() < pause {
+                        return Outcome::Unsaved(problem.to_string());
+                    }
+                    self.this.clock.sleep(pause).await;
+                    pause = (pause * 2).min(STORE_AGAIN_MOST);
                 }
                 Stop::Ended(outcome) => return outcome,
                 // Only a grant in hand is worth taking the lock again for; otherwise whoever has it does the work.
@@ -115,10 +123,17 @@ impl Pass<'_> {
 
     /// Step 2. Never runs outside the lock: if another process holds it, that one is doing this work, so its result is looked for meanwhile.
     async fn take_lock(&self) -> Result<Lease, Outcome> {
+        let mut pause = STORE_AGAIN_AFTER;
         loop {
             match Lease::take(&self.this.ledger, &self.this.clock).await {
                 Ok(lease) => return Ok(lease),
                 Err(LockError::Held) => {}
+                Err(LockError::Unavailable(_)) if self.this.unsaved().is_some() && self.time_left() > pause => {
+                    self.this.clock.sleep(pause).await;
+                    pause = (pause * 2).min(STORE_AGAIN_MOST);
+                    self.store_without_lock().await;
+                    continue;
+                }
                 Err(LockError::Unavailable(why)) => {
                     let failed = Outcome::StoreFailed(LookError::Unavailable(why.clone()));
                     return Err(self.unsaved_outcome(&why).unwrap_or(failed));
@@ -166,6 +181,10 @@ impl Pass<'_> {
         if let Err(error) = self.prove_writable(lease, &mut loaded).await? {
             warn!("the refresh token is not spent: {error}");
             return self.back_off_unannounced(lease, loaded, NotSent::VaultNotWritable).await;
+        }
+        // A vault that took its time has used up what the request needs.
+        if self.time_left() < REQUEST_NEEDS {
+            return Ok(Outcome::Busy);
         }
         let Some((version, credential)) = loaded.head.clone() else { return Err(Stop::Conflict) };
         let sent_from = SentFrom { epoch: loaded.ledger.epoch, head: version };

@@ -18,8 +18,8 @@ use crate::token::rotation::Landed;
 use crate::token::{AttemptId, Credential, Pointer, VersionId};
 
 /// Between two tries to store a grant, doubled each time.
-const STORE_AGAIN_AFTER: Duration = Duration::from_secs(2);
-const STORE_AGAIN_MOST: Duration = Duration::from_secs(15);
+pub(super) const STORE_AGAIN_AFTER: Duration = Duration::from_secs(2);
+pub(super) const STORE_AGAIN_MOST: Duration = Duration::from_secs(15);
 
 impl Pass<'_> {
     /// Steps 10 and 11: the grant becomes a version, then the head. Tries until it is durable or the time is up.
@@ -82,6 +82,22 @@ impl Pass<'_> {
             }
             self.this.clock.sleep(pause).await;
             pause = (pause * 2).min(STORE_AGAIN_MOST);
+        }
+    }
+
+    /// Step 10 without the lock, for a grant that an earlier try did not get stored: a version more does no harm, and with its attempt's name on it
+    /// any process can take it over. The ledger follows under the lock.
+    pub(super) async fn store_without_lock(&self) {
+        let this = self.this;
+        let Some(mut unsaved) = this.unsaved().filter(|unsaved| unsaved.version.is_none()) else { return };
+        let version = match this.vault.put(&unsaved.credential).await {
+            Ok(version) => Some(version),
+            Err(VaultError::Unclear) => self.look_for(&unsaved.credential.attempt).await,
+            Err(_) => None,
+        };
+        if version.is_some() {
+            unsaved.version = version;
+            this.memory.keep(unsaved, this.ledger.now(), this.clock.monotonic());
         }
     }
 

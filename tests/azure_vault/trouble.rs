@@ -81,6 +81,58 @@ async fn a_write_that_was_refused_is_not_writable_and_the_text_says_what_to_do()
     w.assert_well_behaved();
 }
 
+/// A refresh token is spent on the strength of it.
+#[tokio::test]
+async fn only_the_vaults_own_reply_about_that_version_proves_it_writable() {
+    let (w, mut p, version) = begun().await;
+    let other = p.put("other").await;
+    let reply =
+        |version: &str| Reply::new(200, &[], format!(r#"{{"id":"https://{HOST}/secrets/{NAME}/{version}","attributes":{{"enabled":true}}}}"#));
+    let replies = [
+        Fault::page(200),
+        Fault::Instead(Reply::new(200, &[], "{}")),
+        Fault::Instead(Reply::new(204, &[], "")),
+        Fault::Instead(Reply::new(200, &[], format!(r#"{{"id":"https://{HOST}/secrets/{NAME}"}}"#))),
+        Fault::Instead(reply(&other)),
+    ];
+    let mut at = 0;
+    w.requests(&mut at);
+    for fault in replies {
+        w.vault.rules().script(Some(Operation::Update), fault.clone());
+        Process::assert_error(&p.ask(&format!("prove {version}")).await, "Unclear", &[]);
+        assert_eq!(w.requests(&mut at).len(), 1, "{fault:?}");
+    }
+    assert!(p.said().await.contains("the reply is not one of a Key Vault"), "the log says why");
+    w.vault.rules().script(Some(Operation::Update), Fault::Instead(reply(&version)));
+    let proven = p.ask(&format!("prove {version}")).await;
+    assert_eq!(proven["error"], serde_json::Value::Null, "{proven}");
+    w.assert_well_behaved();
+}
+
+/// Taken for the vault's word, it would be "never connected", "the attempt brought nothing" or "the head is lost".
+#[tokio::test]
+async fn a_404_that_is_not_the_vaults_says_nothing_of_the_secret() {
+    let (w, mut p, version) = begun().await;
+    let json = |body: &str| Fault::Instead(Reply::new(404, &[("Content-Type", "application/json")], body));
+    let foreign = [
+        Fault::page(404),
+        Fault::Instead(Reply::new(404, &[], "")),
+        json(r#"{"error":{"code":"SIMULATED-odd","message":"SIMULATED"}}"#),
+        json(r#"{"error":{"code":"VaultNotFound","innererror":{"code":"SecretNotFound"}}}"#),
+    ];
+    let says = ["what answered at KEY_VAULT_URL", "404", "does not seem to be that vault"];
+    for fault in foreign {
+        w.vault.rules().always(Some(fault));
+        Process::assert_error(&p.ask("list").await, "Unavailable", &says);
+        Process::assert_error(&p.ask(&format!("get {version}")).await, "Unavailable", &says);
+        Process::assert_error(&p.ask(&format!("prove {version}")).await, "NotWritable", &says);
+        Process::assert_error(&p.ask("put x made-up").await, "NotWritable", &says);
+    }
+    w.vault.rules().always(None);
+    assert_eq!(p.ask("list").await["ok"].as_array().map(Vec::len), Some(1));
+    w.assert_well_behaved();
+}
+
 #[tokio::test]
 async fn a_read_is_tried_three_times_and_then_unavailable() {
     let (w, mut p, version) = begun().await;

@@ -202,7 +202,10 @@ impl Vault for KeyVault {
             let parameters = UpdateSecretPropertiesParameters { content_type: Some(CONTENT_TYPE.to_owned()), ..Default::default() };
             let body: RequestContent<_> = parameters.try_into().map_err(|error| Problem::of(&error))?;
             let options = SecretClientUpdateSecretPropertiesOptions { secret_version: Some(version.0.clone()), ..Default::default() };
-            client.update_secret_properties(self.name(), body, Some(options)).await.map(drop).map_err(|error| Problem::of(&error))
+            let response = client.update_secret_properties(self.name(), body, Some(options)).await.map_err(|error| Problem::of(&error))?;
+            // A success alone proves nothing: a proxy's page is one, and a refresh token would be spent on it.
+            let updated = response.into_model().map_err(|_| Problem::NotUnderstood)?;
+            self::version(&updated).filter(|it| it == version).map(drop).ok_or(Problem::NotUnderstood)
         };
         if version.0.is_empty() {
             return Err(VaultError::NotFound(version.clone()));

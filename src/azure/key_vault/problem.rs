@@ -86,6 +86,11 @@ const CODES: &[&str] = &[
     "ObjectIsDeletedButRecoverable", "ObjectIsBeingDeleted", "ObjectIsBeingRecovered", "VaultAlreadyExists", "InvalidToken",
 ];
 
+/// What a vault says in its 404, of an unknown name and of an unknown version alike. Microsoft Learn's pages of error codes do not have it. It is in
+/// replies of real vaults: for a name in the recordings of the Azure SDK for JavaScript, for `name/version` in what Container Apps log of a secret that
+/// they could not read.
+const SECRET_NOT_FOUND: &str = "SecretNotFound";
+
 impl Problem {
     /// Reads an SDK error, of which only kind, status and known codes go on.
     pub(super) fn of(error: &Error) -> Self {
@@ -130,9 +135,9 @@ impl Problem {
         VaultError::NotWritable(text)
     }
 
-    /// No such secret, or no such version of it.
+    /// The vault itself says: no such secret, or no such version of it. Any other 404 is somebody else's, who knows nothing of versions.
     pub(super) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Answered(Answer { status: 404, .. }))
+        matches!(self, Self::Answered(Answer { status: 404, code: Some(SECRET_NOT_FOUND), .. }))
     }
 }
 
@@ -163,6 +168,11 @@ impl Answer {
             // RFC 6750, section 3.1, names the second form.
             token_refused: status == 401 || (status == 403 && challenge.contains("invalid_token")),
         }
+    }
+
+    /// A 404 that is not the vault's: of a wrong host, a gateway, or a private endpoint without its name resolution.
+    fn is_foreign(&self) -> bool {
+        self.status == 404 && self.code != Some(SECRET_NOT_FOUND)
     }
 
     /// What a person can do about it.
@@ -205,6 +215,9 @@ impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(problem, operation) = self;
         match problem {
+            Problem::Answered(answer) if answer.is_foreign() => f.write_str(
+                "what answered at KEY_VAULT_URL (404) does not seem to be that vault; check the URL, private endpoint and name resolution",
+            ),
             Problem::Answered(answer) => {
                 write!(f, "Key Vault answered {}", answer.status)?;
                 for code in [answer.code, answer.inner].into_iter().flatten() {

@@ -92,8 +92,13 @@ for part in "${parts[@]}"; do
     name=${part%%|*}
     printf "\n== %s\n" "$name"
     began=$SECONDS
+    threads=()
+    case ${part##*[ -]} in
+        # They wait more than they work.
+        on_azure | azure_ledger) threads=(--test-threads=4) ;;
+    esac
     # shellcheck disable=SC2086
-    cargo test --workspace --locked ${part#*|} -- --show-output >"$log/part" 2>&1
+    cargo test --workspace --locked ${part#*|} -- --show-output "${threads[@]}" >"$log/part" 2>&1
     code=$?
     took=$((SECONDS - began))
     # What a part wants to tell, and all of it if it failed.

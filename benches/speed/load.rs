@@ -15,17 +15,37 @@ use tokio::time::{Instant, timeout};
 
 /// Two cores are busy with this many, and no call waits for most of its time.
 const CONNECTIONS: usize = 16;
-/// A run takes a second or two.
+/// Much longer than so many calls take.
 const LIMIT: Duration = Duration::from_secs(80);
 /// No reply is larger; one read takes it whole.
 const MOST_REPLY: usize = 8 * 1024;
 const STATUS: &str = "HTTP/1.1 200 ";
 const TOKEN: &str = r#"{"access_token":""#;
 
-/// What came of a run.
+/// Calls that were made: in how much time altogether, and how long each took.
+#[derive(Default)]
 pub(crate) struct Ran {
-    pub(crate) calls_per_second: f64,
-    pub(crate) p99: Duration,
+    took: Duration,
+    calls: Vec<Duration>,
+}
+
+impl Ran {
+    pub(crate) fn add(&mut self, more: Self) {
+        self.took += more.took;
+        self.calls.extend(more.calls);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "far fewer calls than an f64 can count")]
+    pub(crate) fn per_second(&self) -> f64 {
+        self.calls.len() as f64 / self.took.as_secs_f64()
+    }
+
+    /// The 99th percentile of the latency.
+    pub(crate) fn p99(&self) -> Duration {
+        let mut sorted = self.calls.clone();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() * 99 / 100).copied().unwrap_or_default()
+    }
 }
 
 /// A reply, as it came.
@@ -107,10 +127,7 @@ pub(crate) async fn run(port: u16, calls: usize, expected: &Reply) -> anyhow::Re
     timeout(LIMIT, all).await.context("the calls took too long")??;
     let took = start.elapsed();
     ensure!(times.len() == calls, "{} calls were made", times.len());
-    times.sort_unstable();
-    #[expect(clippy::cast_precision_loss, reason = "far fewer calls than an f64 can count")]
-    let calls_per_second = calls as f64 / took.as_secs_f64();
-    Ok(Ran { calls_per_second, p99: times[calls * 99 / 100] })
+    Ok(Ran { took, calls: times })
 }
 
 /// Calls on one connection until all have begun.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 #[cfg(unix)]
@@ -15,6 +16,9 @@ use crate::app::Broker;
 use crate::config::source::Source;
 use crate::config::{self, ConfigError};
 use crate::{functions, telemetry};
+
+/// Without the host, this long after the start: whoever runs it by hand hears what is wrong with the settings all the same.
+const FIRST_POLL: Duration = Duration::from_millis(100);
 
 /// Until it is interrupted. Wrong settings do not end it: they fail each invocation.
 pub(super) async fn serve(current: &Path) -> anyhow::Result<ExitCode> {
@@ -32,9 +36,10 @@ pub(super) async fn serve(current: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Wires the use cases while the host's readiness poll is being answered: each client reads all of the system's certificates, and that takes longer
-/// than all the rest of the start.
+/// Wires the use cases, once the host's first poll is answered: each client reads all of the system's certificates, and that takes longer than all
+/// the rest of the start.
 async fn open(source: Source, current: PathBuf, state: functions::State) -> Option<Arc<Broker>> {
+    drop(tokio::time::timeout(FIRST_POLL, state.asked()).await);
     let opening = tokio::task::spawn_blocking(move || {
         source.config(&current).and_then(|config| {
             config.remarks.iter().for_each(|remark| warn!("{remark}"));

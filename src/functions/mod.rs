@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::{SetOnce, mpsc};
+use tokio::sync::{Notify, SetOnce, mpsc};
 use tracing::Instrument;
 
 use crate::config::ConfigError;
@@ -60,6 +60,7 @@ pub trait UseCases: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct State {
     broker: Arc<SetOnce<Opened>>,
+    asked: Arc<Notify>,
 }
 
 type Opened = Result<Arc<dyn UseCases>, Arc<ConfigError>>;
@@ -76,7 +77,7 @@ impl State {
     /// What will stand behind the routes is being made: the host's readiness poll is answered, and invocations wait for [`opened`](Self::opened).
     #[must_use]
     pub fn opening() -> Self {
-        Self { broker: Arc::default() }
+        Self { broker: Arc::default(), asked: Arc::default() }
     }
 
     /// Says, once, what stands behind the routes.
@@ -88,7 +89,13 @@ impl State {
         let _said_before = self.broker.set(broker);
     }
 
+    /// Ends once something was asked of it: readiness, most likely.
+    pub async fn asked(&self) {
+        self.asked.notified().await;
+    }
+
     async fn broker(&self) -> Opened {
+        self.asked.notify_one();
         self.broker.wait().await.clone()
     }
 }
@@ -99,7 +106,10 @@ type Running = mpsc::Sender<Infallible>;
 async fn answer(state: State, running: Running, request: Request) -> Response {
     let reply = match Route::of(request.uri().path(), request.method()) {
         Err(refused) => Reply::Refused(refused),
-        Ok(Route::Alive) => Reply::Alive,
+        Ok(Route::Alive) => {
+            state.asked.notify_one();
+            Reply::Alive
+        }
         Ok(route) => match at_hand(&state, route, &request) {
             Some(reply) => reply,
             // Boxed: it is many times the size of what nearly every call needs.

@@ -191,7 +191,9 @@ async fn what_is_at_hand_is_for_callers_without_a_body_who_ask_soundly() {
 async fn invocations_wait_for_what_is_opened_and_readiness_does_not() {
     let state = State::opening();
     assert_eq!(ask(state.clone(), "GET", "/", "").await.0, StatusCode::OK);
+    state.asked().await;
     let (waiting, opened) = tokio::join!(get_token(state.clone()), async {
+        state.asked().await;
         tokio::time::sleep(Duration::from_secs(3)).await;
         state.opened(Ok(Arc::new(Stub { answer: Some(Ok(handed_out(&[]))), ..Stub::default() })));
         tokio::time::Instant::now()

@@ -30,16 +30,21 @@ async fn it_answers_at_once_with_every_upstream_down() {
     assert!(ready_after < READY_WITHIN, "{ready_after:?}");
     host.assert_answers_at_once().await.unwrap();
     host.assert_loopback_only().unwrap();
-    for (name, sample) in TimerSample::all() {
-        let tick = host.fire_timer(&sample).await.unwrap();
-        assert!(matches!(tick.verdict, Verdict::Failure(_)), "{name}: {tick:?}");
-        assert_eq!(tick.status, Some(500), "{name}");
-        let body: Value = serde_json::from_slice(&tick.body).unwrap();
-        assert!(body["Logs"][0].as_str().unwrap().contains("TOKEN_FILE"), "{name}: {body}");
-        assert!(tick.duration < Duration::from_secs(5), "{name}: {:?}", tick.duration);
-    }
-    let description = get_token(&host, "").await.error(503, "temporarily_unavailable");
-    assert!(description.contains("TOKEN_FILE"), "{description}");
+    // The tick holds, as it does for a gate: the store may be back in a moment. Nobody else waits for that.
+    let sample = TimerSample::normal();
+    let (tick, ()) = tokio::join!(host.fire_timer(&sample), async {
+        let asked = tokio::time::Instant::now();
+        let description = get_token(&host, "").await.error(503, "temporarily_unavailable");
+        assert!(description.contains("TOKEN_FILE"), "{description}");
+        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+        host.assert_answers_at_once().await.unwrap();
+    });
+    let tick = tick.unwrap();
+    assert!(matches!(tick.verdict, Verdict::Failure(_)), "{tick:?}");
+    assert_eq!(tick.status, Some(500));
+    let body: Value = serde_json::from_slice(&tick.body).unwrap();
+    assert!(body["Logs"][0].as_str().unwrap().contains("TOKEN_FILE"), "{body}");
+    assert!(tick.duration < Duration::from_secs(170), "{:?}", tick.duration);
     host.assert_answers_at_once().await.unwrap();
     assert!(exits(&host).is_empty());
 }

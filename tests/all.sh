@@ -24,7 +24,6 @@ need() {
     command -v "$1" >/dev/null || die "$2 could not be installed; install it yourself and try again"
 }
 need cc build-essential
-need faketime faketime
 need python3 python3-venv
 need npm npm
 

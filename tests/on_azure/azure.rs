@@ -46,7 +46,7 @@ impl OnAzure {
     /// With the app's storage opened another way.
     pub(crate) async fn open(exact: Config, storage: Storage) -> Self {
         let mut stage = Stage::with(exact).await;
-        let clock = ClockFile::new(stage.folder());
+        let clock = ClockFile::new(stage.folder(), 0);
         let ca = TestCa::new();
         let azurite = storage.open(&mut stage, &clock.environment(), &ca);
         let identity = ManagedIdentity::start(managed_identity::Rules::default(), stage.clock()).await.unwrap();

@@ -19,6 +19,8 @@ use tokio::process::Command;
 
 pub(crate) mod shifted_clock;
 
+use shifted_clock::ClockFile;
+
 /// The program under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_exact-token-broker");
 
@@ -88,7 +90,7 @@ impl Stage {
     pub(crate) fn set_clock_of_processes(&mut self, seconds: i64) {
         self.settings.retain(|name, _| !shifted_clock::NAMES.contains(&name.as_str()));
         if seconds != 0 {
-            self.settings.extend(shifted_clock::environment(seconds));
+            self.settings.extend(ClockFile::new(self.folder.path(), seconds).environment());
         }
     }
 
@@ -171,12 +173,6 @@ impl Stage {
     /// Waits until so many token requests have arrived.
     pub(crate) async fn until_requests(&self, count: usize) {
         until("token requests", || self.exact.log().len() >= count).await;
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        shifted_clock::sweep();
     }
 }
 

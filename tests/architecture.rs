@@ -152,7 +152,7 @@ fn a_secret_is_opened_in_few_files() {
         "azure/key_vault/mod.rs",
         "azure/shared_key.rs",
         "cli/mod.rs",
-        "consent.rs",
+        "consent/import.rs",
         "exact_online/fields.rs",
         "exact_online/mod.rs",
         "exact_online/request.rs",

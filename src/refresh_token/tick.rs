@@ -135,7 +135,7 @@ impl Refresher {
 /// What is waited for when all goes well.
 fn is_ordinary(why: Wait) -> bool {
     match why {
-        Wait::TooYoung | Wait::NobodyAsks | Wait::AttemptInFlight => true,
+        Wait::TooYoung | Wait::NobodyAsks | Wait::AttemptInFlight | Wait::Consent => true,
         Wait::UnclearOutcome
         | Wait::Refused(_)
         | Wait::Backoff(_)

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::form::{form_by_twin, list, one, optional};
+use crate::token::consent::{Consents, MAX_USED, Pending, UsedState};
 use crate::token::ledger::{Backoff, BackoffCause, Dead, Failure, FailureKind, MAX_CANDIDATES, MAX_OPEN, Misconfigured, Refused, Today};
 use crate::token::reply::{Misconfiguration, NotSent, Refusal, Unclear};
-use crate::token::{AttemptId, Fingerprint, Ledger, LockId, OpenAttempt, Pointer, VersionId};
+use crate::token::{AttemptId, Fingerprint, Ledger, LockId, OpenAttempt, Person, Pointer, VersionId};
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Ledger")]
@@ -39,6 +40,10 @@ struct LedgerForm {
     last_failure: Option<Failure>,
     #[serde(with = "optional")]
     rebuilt_at: Option<Timestamp>,
+    #[serde(default, with = "list")]
+    recent_grants: Vec<Timestamp>,
+    #[serde(default, with = "one")]
+    consents: Consents,
     #[serde(with = "one")]
     lock_id: LockId,
     writer: String,
@@ -198,6 +203,47 @@ enum MisconfigurationForm {
     UnauthorizedClient,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Consents")]
+struct ConsentsForm {
+    #[serde(with = "list")]
+    used: Vec<UsedState>,
+    #[serde(with = "optional")]
+    begun: Option<Timestamp>,
+    #[serde(with = "optional")]
+    person: Option<Person>,
+    #[serde(with = "optional")]
+    pending: Option<Pending>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "UsedState")]
+struct UsedStateForm {
+    #[serde(with = "one")]
+    state: Fingerprint,
+    #[serde(with = "one")]
+    expires_at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Pending")]
+struct PendingForm {
+    #[serde(with = "one")]
+    pointer: Pointer,
+    #[serde(with = "optional")]
+    person: Option<Person>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Person")]
+struct PersonForm {
+    id: String,
+    name: String,
+    login: String,
+    company: String,
+    division: i64,
+}
+
 /// The latest first.
 fn latest(list: &[Pointer]) -> &[Pointer] {
     &list[..list.len().min(MAX_CANDIDATES)]
@@ -213,6 +259,10 @@ form_by_twin!(
     }
 );
 form_by_twin!(OpenAttempt, OpenAttemptForm, const AT_MOST: usize = MAX_OPEN;);
+form_by_twin!(Consents, ConsentsForm);
+form_by_twin!(UsedState, UsedStateForm, const AT_MOST: usize = MAX_USED;);
+form_by_twin!(Pending, PendingForm);
+form_by_twin!(Person, PersonForm);
 form_by_twin!(Refused, RefusedForm);
 form_by_twin!(Backoff, BackoffForm);
 form_by_twin!(Today, TodayForm);

@@ -4,6 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::consent::Consents;
 use super::credential::{AttemptId, Credential, Fingerprint, LockId, VersionId};
 use super::reply::{Misconfiguration, NotSent, Refusal, Unclear};
 
@@ -55,6 +56,10 @@ pub struct Ledger {
     pub last_failure: Option<Failure>,
     /// When the ledger was rebuilt from the vault's versions because it was gone.
     pub rebuilt_at: Option<Timestamp>,
+    /// The latest grants that became the head, oldest first; for a person to look at, nothing follows from them.
+    pub recent_grants: Vec<Timestamp>,
+    /// What is known of consents.
+    pub consents: Consents,
     /// The lock that guards this ledger.
     pub lock_id: LockId,
     /// The identity that last wrote a version: another one first proves that it may.
@@ -266,6 +271,8 @@ impl Ledger {
             clock_behind_since: None,
             last_failure: None,
             rebuilt_at: None,
+            recent_grants: Vec::new(),
+            consents: Consents::default(),
             lock_id,
             writer: writer.to_owned(),
         }

@@ -4,8 +4,9 @@
 //! reply makes of the ledger is a method that a test can call with made-up times.
 //!
 //! Reading order: [`secret`], [`credential`], [`ledger`], then [`schedule`] (may I ask Exact? may I hand this out?), [`reply`] (what Exact said),
-//! [`failure`] and [`rotation`] (what that makes of the ledger).
+//! [`failure`], [`rotation`] and [`consent`] (what that makes of the ledger).
 
+pub mod consent;
 pub mod credential;
 pub mod failure;
 pub mod ledger;
@@ -15,6 +16,7 @@ pub mod rotation;
 pub mod schedule;
 pub mod secret;
 
+pub use consent::Person;
 pub use credential::{AccessToken, AttemptId, ChainIdentity, Credential, Fingerprint, LockId, VersionId};
 pub use ledger::{Ledger, OpenAttempt, Pointer};
 pub use reply::{Grant, Reply};

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::consent::{Consents, RECENT_GRANTS};
 use super::credential::{AttemptId, Credential, LockId, VersionId};
 use super::ledger::{Backoff, BackoffCause, Ledger, MAX_CANDIDATES, OpenAttempt, Pointer, QUARANTINE, Today};
 use super::reply::Refusal;
@@ -80,6 +81,7 @@ impl Ledger {
         let old = self.head.clone();
         self.move_head(pointer);
         self.open.clear();
+        self.consents = Consents { used: std::mem::take(&mut self.consents.used), ..Consents::default() };
         if let Some(old) = old {
             self.add_candidate(old);
         }
@@ -156,6 +158,7 @@ impl Ledger {
             || self.ungranted.iter().any(|at| *at > limit)
             || self.open.iter().any(|attempt| attempt.opened > limit || attempt.unclear_since.is_some_and(|since| since > limit))
             || self.refusals.iter().any(|refused| refused.last > limit)
+            || self.consents.begun.is_some_and(|begun| begun > limit)
             || self.backoff.is_some_and(|backoff| backoff.first > limit)
             || self.misconfigured.is_some_and(|problem| problem.last > limit)
             || self.dead.is_some_and(|dead| dead.since > limit || dead.last_probe.is_some_and(|probe| probe > limit))
@@ -172,6 +175,7 @@ impl Ledger {
             attempt.quarantine_until = attempt.quarantine_until.min(now + QUARANTINE);
         }
         self.refusals.iter_mut().for_each(|refused| clamp(&mut refused.last));
+        self.consents.begun.iter_mut().for_each(clamp);
         if let Some(backoff) = &mut self.backoff {
             let length = backoff.until.duration_since(backoff.first).clamp(SignedDuration::ZERO, SignedDuration::from_hours(24));
             clamp(&mut backoff.first);
@@ -203,6 +207,9 @@ impl Ledger {
         self.clock_behind_since = None;
         self.last_failure = None;
         self.rebuilt_at = None;
+        self.recent_grants.push(granted_at);
+        let excess = self.recent_grants.len().saturating_sub(RECENT_GRANTS);
+        self.recent_grants.drain(..excess);
     }
 
     /// Keeps it to fall back to. To a chain that looked dead it is what was missing: the head's place is free for it.

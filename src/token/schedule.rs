@@ -102,6 +102,8 @@ pub enum Wait {
     HourlyBudget,
     /// 200 requests in a UTC day.
     DailyBudget,
+    /// A person is logging in at Exact.
+    Consent,
 }
 
 /// Why a person is needed.
@@ -165,6 +167,7 @@ pub fn due(ledger: &Ledger, credential: Option<&Credential>, now: Timestamp, pol
         (policy.mode == Mode::OnDemand && !unsettled).then(|| (known_age_since(ledger, credential) + KEEP_ALIVE_AFTER, Wait::NobodyAsks)),
         hourly_budget(ledger, now).map(|until| (until, Wait::HourlyBudget)),
         (ledger.requests_today(now) >= REQUESTS_A_DAY).then(|| (next_utc_day(now), Wait::DailyBudget)),
+        ledger.held_off_until().map(|until| (until, Wait::Consent)),
         // Last, because of two that end together the last is named: while a reply may still come, that is what is waited for.
         ledger.in_quarantine(now).map(|attempt| attempt.quarantine_until).max().map(|until| (until, Wait::AttemptInFlight)),
     ];
@@ -261,7 +264,7 @@ fn hourly_budget(ledger: &Ledger, now: Timestamp) -> Option<Timestamp> {
     in_hour.get(full_by).map(|at| **at + HOUR)
 }
 
-fn next_utc_day(now: Timestamp) -> Timestamp {
+pub(super) fn next_utc_day(now: Timestamp) -> Timestamp {
     let midnight = (super::ledger::utc_day(now) + 1) * 86_400;
     Timestamp::from_second(midnight).unwrap_or(Timestamp::MAX)
 }
@@ -297,6 +300,7 @@ impl fmt::Display for Wait {
             Self::NobodyAsks => f.write_str("the policy is on-demand and nobody has asked"),
             Self::HourlyBudget => f.write_str("8 requests in an hour brought no token; more could get the app blocked"),
             Self::DailyBudget => f.write_str("200 token requests were made today"),
+            Self::Consent => f.write_str("a person is connecting Exact Online right now"),
         }
     }
 }

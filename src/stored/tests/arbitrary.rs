@@ -5,9 +5,10 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use crate::token::consent::{Consents, Pending, UsedState};
 use crate::token::ledger::{Backoff, BackoffCause, Dead, Failure, FailureKind, Misconfigured, Refused, Today};
 use crate::token::reply::{Misconfiguration, NotSent, Refusal, Unclear};
-use crate::token::{AccessToken, AttemptId, ChainIdentity, Credential, Fingerprint, Ledger, LockId, OpenAttempt, Pointer, Secret, VersionId};
+use crate::token::{AccessToken, AttemptId, ChainIdentity, Credential, Fingerprint, Ledger, LockId, OpenAttempt, Person, Pointer, Secret, VersionId};
 
 /// How far values may go beyond what is read back.
 #[derive(Clone, Copy)]
@@ -108,6 +109,26 @@ fn open_attempt(reach: Reach) -> impl Strategy<Value = OpenAttempt> {
     )
 }
 
+fn consents(reach: Reach) -> impl Strategy<Value = Consents> {
+    let person = || {
+        option::of((text(), text(), any::<i64>()).prop_map(|(id, name, division)| Person {
+            login: format!("{name}@example.invalid"),
+            company: id.clone(),
+            id,
+            name,
+            division,
+        }))
+    };
+    let used = (fingerprint(), time(reach)).prop_map(|(state, expires_at)| UsedState { state, expires_at });
+    let pending = (pointer(reach), person()).prop_map(|(pointer, person)| Pending { pointer, person });
+    (vec(used, 0..=32), option::of(time(reach)), person(), option::of(pending)).prop_map(|(used, begun, person, pending)| Consents {
+        used,
+        begun,
+        person,
+        pending,
+    })
+}
+
 pub(super) fn ledger(reach: Reach) -> impl Strategy<Value = Ledger> {
     let lists = match reach {
         Reach::InRange => [3, 16, 64],
@@ -150,10 +171,11 @@ pub(super) fn ledger(reach: Reach) -> impl Strategy<Value = Ledger> {
         option::of(failure),
         option::of(time(reach)),
     );
-    (order, failures, text(), text()).prop_map(
+    (order, failures, (vec(time(reach), 0..=lists[2]), consents(reach)), text(), text()).prop_map(
         |(
             (epoch, generation, head, candidates, open, ungranted, today),
             (refusals, backoff, dead, misconfigured, clock_behind_since, last_failure, rebuilt_at),
+            (recent_grants, consents),
             lock_id,
             writer,
         )| Ledger {
@@ -171,6 +193,8 @@ pub(super) fn ledger(reach: Reach) -> impl Strategy<Value = Ledger> {
             clock_behind_since,
             last_failure,
             rebuilt_at,
+            recent_grants,
+            consents,
             lock_id: LockId(lock_id),
             writer,
         },

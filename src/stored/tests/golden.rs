@@ -4,6 +4,7 @@ use expect_test::expect;
 
 use super::super::*;
 use super::assert_same;
+use crate::token::consent::Consents;
 use crate::token::ledger::{BackoffCause, FailureKind, Today};
 use crate::token::reply::{Misconfiguration, NotSent, Refusal, Unclear};
 use crate::token::{AttemptId, VersionId};
@@ -104,6 +105,35 @@ pub(super) const LEDGER: &str = r#"{
     "in_a_row": 5
   },
   "rebuilt_at": "2026-11-23T17:33:00Z",
+  "recent_grants": [
+    "2026-11-23T17:15:32Z"
+  ],
+  "consents": {
+    "used": [
+      {
+        "state": "202122232425262728292a2b2c2d2e2f",
+        "expires_at": "2026-11-23T17:44:00Z"
+      }
+    ],
+    "begun": "2026-11-23T17:34:00Z",
+    "person": {
+      "id": "made-up-user",
+      "name": "Made Up",
+      "login": "made.up@example.invalid",
+      "company": "Made-Up Company",
+      "division": 123456
+    },
+    "pending": {
+      "pointer": {
+        "version": "18-7b0c4a52-0003",
+        "fingerprint": "303132333435363738393a3b3c3d3e3f",
+        "epoch": 4,
+        "user": null,
+        "granted_at": "2026-11-23T17:35:00Z"
+      },
+      "person": null
+    }
+  },
   "lock_id": "embedded",
   "writer": "embedded"
 }"#;
@@ -159,6 +189,15 @@ fn a_ledger_of_version_1() {
     assert_eq!(ledger.misconfigured.unwrap().what, Misconfiguration::InvalidClient);
     assert_eq!(ledger.last_failure.unwrap().what, FailureKind::Unclear(Unclear::Status(503)));
     assert_eq!(ledger_to_json(&ledger), LEDGER);
+}
+
+/// Written before there were consents.
+#[test]
+fn a_ledger_without_consents() {
+    let (before, rest) = LEDGER.split_once("  \"recent_grants\"").unwrap();
+    let (_, after) = rest.split_once("  \"lock_id\"").unwrap();
+    let ledger = ledger_from_json(&format!("{before}  \"lock_id\"{after}")).unwrap();
+    assert_eq!((ledger.generation, ledger.recent_grants.len(), ledger.consents), (42, 0, Consents::default()));
 }
 
 #[test]
@@ -218,10 +257,10 @@ fn errors_say_what_and_where() {
     expect![[r#"
         it is empty
         the document: it is not of the expected kind (before or at line 1, column 2)
-        it is not valid JSON from line 77, column 2 on
+        it is not valid JSON from line 106, column 2 on
         its format version is 2; this program knows version 1, so it was written by a later release
         its format version is unknown; this program knows version 1, so it was written by a later release
-        v: it is missing (before or at line 77, column 1)
+        v: it is missing (before or at line 106, column 1)
         open[0].opened: it is missing (before or at line 28, column 5)
         candidates[0].granted_at: a time such as 2026-11-23T17:25:31.5Z, of the years 2000 to 2200, is expected (before or at line 19, column 5)
         candidates[0].fingerprint: 32 hexadecimal digits are expected (before or at line 15, column 54)
@@ -229,8 +268,8 @@ fn errors_say_what_and_where() {
         dead.probes: a smaller number is expected (before or at line 56, column 24)
         dead.refusal: it is not of the expected kind (before or at line 55, column 22)
         ungranted: the list is too long (before or at line 47, column 1501)
-        lock_id: it is empty (before or at line 75, column 15)
-        it ends in the middle, at line 76, column 6
+        lock_id: it is empty (before or at line 104, column 15)
+        it ends in the middle, at line 105, column 6
         it is not valid JSON from line 3, column 11 on
         refresh_token: it is empty (before or at line 3, column 21)
         access.lifetime_seconds: whole seconds, 1 to 86400, are expected (before or at line 8, column 3)

@@ -1,0 +1,160 @@
+//! What a consent leaves in the ledger, and what the ledger decides about one.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::credential::{AttemptId, Fingerprint, VersionId};
+use super::ledger::{Ledger, OpenAttempt, Pointer, REQUESTS_A_DAY, UNGRANTED_AN_HOUR};
+use super::rotation::Landed;
+use super::schedule::next_utc_day;
+
+/// From the button to the callback: to log in, with MFA, and to consent.
+pub const STATE_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
+/// Refreshes keep away this long from the button on: as long as Exact's code lives.
+pub const HOLD_OFF: SignedDuration = SignedDuration::from_secs(180);
+/// A button that is pressed again does not make them keep away again before this.
+pub const HOLD_OFF_ONCE_IN: SignedDuration = SignedDuration::from_mins(10);
+/// How many used states are remembered. Each needs a log-in at Exact, and none is remembered longer than it lives.
+pub const MAX_USED: usize = 32;
+/// How many grants the ledger remembers, for a person to look at.
+pub const RECENT_GRANTS: usize = 12;
+
+/// Who consented, as Exact's `current/Me` told it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// `UserID`.
+    pub id: String,
+    /// `FullName`.
+    pub name: String,
+    /// `UserName`, with which they log in.
+    pub login: String,
+    /// `DivisionCustomerName`: the company whose licence it is.
+    pub company: String,
+    /// `CurrentDivision`.
+    pub division: i64,
+}
+
+/// What the ledger knows of consents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Consents {
+    /// States that were used, oldest first; at most [`MAX_USED`].
+    pub used: Vec<UsedState>,
+    /// When the button was pressed last that made refreshes keep away.
+    pub begun: Option<Timestamp>,
+    /// Whose permissions the head carries, once Exact has told.
+    pub person: Option<Person>,
+    /// A pair that somebody else consented to; a person has to confirm it.
+    pub pending: Option<Pending>,
+}
+
+/// A state that is not good any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsedState {
+    /// Of the state.
+    pub state: Fingerprint,
+    /// When it would have ended by itself.
+    pub expires_at: Timestamp,
+}
+
+/// A consent that waits for a confirmation. Its version is in the vault; it is neither served nor refreshed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// Where it is.
+    pub pointer: Pointer,
+    /// Whose it is, if Exact told.
+    pub person: Option<Person>,
+}
+
+impl Ledger {
+    /// Makes refreshes keep away for [`HOLD_OFF`]. False if they have done so for a button within [`HOLD_OFF_ONCE_IN`].
+    pub fn hold_off(&mut self, now: Timestamp) -> bool {
+        let lately = self.consents.begun.is_some_and(|begun| now.duration_since(begun).abs() < HOLD_OFF_ONCE_IN);
+        if !lately {
+            self.consents.begun = Some(now);
+        }
+        !lately
+    }
+
+    /// Until when refreshes keep away.
+    #[must_use]
+    pub fn held_off_until(&self) -> Option<Timestamp> {
+        self.consents.begun.map(|begun| begun + HOLD_OFF)
+    }
+
+    /// Whether the state was used before.
+    #[must_use]
+    pub fn is_used(&self, state: Fingerprint) -> bool {
+        self.consents.used.iter().any(|used| used.state == state)
+    }
+
+    /// When a code may be exchanged, if not now: one request of the hour is kept for it beside those of refreshes.
+    #[must_use]
+    pub fn code_budget(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.requests_today(now) >= REQUESTS_A_DAY {
+            return Some(next_utc_day(now));
+        }
+        let hour = SignedDuration::from_hours(1);
+        let in_hour: Vec<_> = self.ungranted.iter().filter(|at| **at > now - hour).collect();
+        let full_by = in_hour.len().checked_sub(UNGRANTED_AN_HOUR + 1)?;
+        in_hour.get(full_by).map(|at| **at + hour)
+    }
+
+    /// Announces the exchange of a code, and uses up the state that came with it. None: there was no browser.
+    pub fn announce_code(&mut self, id: AttemptId, code: Fingerprint, state: Option<UsedState>, now: Timestamp) {
+        // An exchange is no probe of the token that looks dead.
+        let dead = self.dead;
+        self.announce(id, code, now);
+        self.dead = dead;
+        self.consents.used.retain(|used| used.expires_at > now);
+        self.consents.used.extend(state);
+        let excess = self.consents.used.len().saturating_sub(MAX_USED);
+        self.consents.used.drain(..excess);
+    }
+
+    /// The exchange brought nothing, or nothing that anybody will ever see: a reply that was lost does not come later.
+    pub fn code_failed(&mut self, id: &AttemptId, left: bool) {
+        if let Some(OpenAttempt { opened, .. }) = self.close(id)
+            && !left
+        {
+            self.return_budget(opened, false);
+        }
+        self.consents.begun = None;
+    }
+
+    /// The pair that a code brought is stored under `pointer`. It becomes the head of a new epoch, unless somebody else consented than before (then
+    /// it waits to be confirmed) or a later consent was faster (then it is a candidate).
+    pub fn consent_saved(&mut self, attempt: &AttemptId, pointer: Pointer, person: Option<Person>) -> Landed {
+        if let Some(closed) = self.close(attempt) {
+            self.return_budget(closed.opened, true);
+        }
+        self.consents.begun = None;
+        if self.head.as_ref().is_some_and(|head| head.version == pointer.version) {
+            return Landed::Head;
+        }
+        if pointer.epoch <= self.epoch {
+            return self.odd_grant_saved(pointer);
+        }
+        let stored = self.head.as_ref().and_then(|head| head.user.as_ref());
+        if stored.is_some_and(|stored| person.as_ref().is_none_or(|person| person.id != *stored)) {
+            self.consents.pending = Some(Pending { pointer, person });
+            return Landed::Candidate;
+        }
+        self.connect(pointer, person);
+        Landed::Head
+    }
+
+    /// A person says that another's consent is meant. False if it is not there any more.
+    pub fn confirm(&mut self, version: &VersionId) -> bool {
+        let Some(Pending { mut pointer, person }) = self.consents.pending.take_if(|pending| pending.pointer.version == *version) else {
+            return false;
+        };
+        pointer.epoch = pointer.epoch.max(self.epoch + 1);
+        self.connect(pointer, person);
+        true
+    }
+
+    fn connect(&mut self, pointer: Pointer, person: Option<Person>) {
+        let user = person.as_ref().map(|person| person.id.clone());
+        self.new_epoch(Pointer { user: user.or_else(|| pointer.user.clone()), ..pointer });
+        self.consents.person = person;
+    }
+}

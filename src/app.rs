@@ -9,7 +9,7 @@ use crate::adopt::{AdoptError, Adopted};
 use crate::azure::{BlobLedger, KeyVault};
 use crate::clock::SystemClock;
 use crate::config::{AzureStore, Config, ConfigError, Store};
-use crate::consent::{ImportError, Imported};
+use crate::consent::{Consent, ImportError, Imported};
 use crate::exact_online::ExactOnline;
 use crate::functions::UseCases;
 use crate::get_token::{Ask, HandedOut, NoToken};
@@ -23,6 +23,7 @@ use crate::token::{ChainIdentity, Fingerprint, Secret};
 /// The use cases, wired.
 pub struct Broker {
     refresher: Arc<Refresher>,
+    consent: Consent,
     place: String,
     /// Where it is this program that keeps the lock.
     embedded: Option<EmbeddedStore>,
@@ -56,9 +57,10 @@ impl Broker {
             settings: Fingerprint::of_parts(&[&exact.base_url, &exact.client_id, exact.client_secret.reveal()]),
             lock_id: ledger.lock_id(),
         };
-        let endpoint = ExactOnline::new(http, exact.base_url, exact.client_id, exact.client_secret);
-        let refresher = Refresher::new(Arc::new(endpoint), vault, ledger, clock, policy);
-        Ok(Self { refresher: Arc::new(refresher), place, embedded })
+        let endpoint = Arc::new(ExactOnline::new(http, exact.base_url, exact.client_id, exact.client_secret.clone()));
+        let refresher = Arc::new(Refresher::new(Arc::clone(&endpoint) as _, vault, ledger, clock, policy));
+        let consent = Consent::new(Arc::clone(&refresher), endpoint, &exact.client_secret, None);
+        Ok(Self { refresher, consent, place, embedded })
     }
 
     /// One answer to a caller.
@@ -69,6 +71,12 @@ impl Broker {
     /// Takes over a refresh token from elsewhere.
     pub async fn import(&self, refresh_token: Secret, replace: bool) -> Result<Imported, ImportError> {
         self.refresher.import(refresh_token, replace).await
+    }
+
+    /// What a person at a browser or a shell does to begin a chain.
+    #[must_use]
+    pub fn consent(&self) -> &Consent {
+        &self.consent
     }
 
     /// Takes over a stored pair that was got under another lock.

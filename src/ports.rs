@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::token::{AttemptId, Credential, Ledger, LockId, Reply, Secret, VersionId};
+use crate::token::{AttemptId, CodeReply, Credential, Ledger, LockId, Person, Reply, Secret, VersionId};
 
 /// Exact's token service.
 #[async_trait]
@@ -15,6 +15,19 @@ pub trait TokenEndpoint: Send + Sync {
     /// Sends one refresh request: exactly one, with no retry and no redirect below this line. Takes at most 100 s and then says
     /// [`Unclear::TimedOut`](crate::token::reply::Unclear::TimedOut). Never fails otherwise than by a [`Reply`].
     async fn refresh(&self, refresh_token: &Secret) -> Reply;
+}
+
+/// What a consent needs of Exact.
+#[async_trait]
+pub trait ConsentEndpoint: Send + Sync {
+    /// Exact's log-in page for this app; `state` comes back with the browser.
+    fn authorize_url(&self, redirect_uri: &str, state: &str) -> String;
+
+    /// Exchanges a code, under the promises of [`TokenEndpoint::refresh`]. `redirect_uri` is the one that the code was got with.
+    async fn exchange(&self, code: &Secret, redirect_uri: &str) -> CodeReply;
+
+    /// Whose permissions an access token carries. None: Exact did not say within 10 s, or not so that it can be read.
+    async fn me(&self, access_token: &Secret) -> Option<Person>;
 }
 
 /// Where credentials are kept: immutable versions of one secret. Nothing is ever deleted or disabled.

@@ -153,6 +153,8 @@ fn a_secret_is_opened_in_few_files() {
         "azure/shared_key.rs",
         "cli/mod.rs",
         "consent/import.rs",
+        "consent/mod.rs",
+        "consent/signed.rs",
         "exact_online/fields.rs",
         "exact_online/mod.rs",
         "exact_online/request.rs",

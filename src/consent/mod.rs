@@ -1,21 +1,37 @@
 //! How a chain begins: a person consents in the browser, or brings a refresh token that exists already.
 //!
-//! [`import`] takes over a token. [`outcome`] is all that a consent can come to, in words that page and command line share.
+//! [`Consent`] is the browser's way, from the button to the new chain; the exchange itself is a piece of the pass. [`import`] takes over a token.
+//! [`outcome`] is all that a consent can come to, in words that page and command line share.
 
 pub mod import;
 pub mod outcome;
+mod signed;
 
-use crate::token::Secret;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+
+use crate::ports::ConsentEndpoint;
+use crate::refresh_token::Refresher;
+use crate::refresh_token::pass::exchange::{Code, ExchangeError, Exchanged};
+use crate::token::consent::STATE_LIFETIME;
+use crate::token::ledger::FailureKind;
+use crate::token::reply::{Misconfiguration, Refusal};
+use crate::token::{Person, Secret, VersionId};
+use signed::{Checked, Purpose, Signer, new_cookie};
 
 pub use import::{ImportError, Imported};
 pub use outcome::{Connected, Failed, Finished, Problem};
+
+/// How long a browser may try again without the page's own link. The cookie should be kept as long.
+pub const AGAIN_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// A consent that has begun.
 #[derive(Debug)]
 pub struct Begun {
     /// Exact's log-in page, with our state: the browser goes there.
     pub authorize_url: String,
-    /// For the browser to keep until [`Callback::cookie`]: the state is good only beside it. 43 characters of base64url.
+    /// For the browser to keep until [`Callback::cookie`]: the state is good only beside it. 64 hexadecimal digits.
     pub cookie: Secret,
 }
 
@@ -30,4 +46,159 @@ pub struct Callback {
     pub error: Option<String>,
     /// What the browser keeps of [`Begun`].
     pub cookie: Option<Secret>,
+}
+
+/// The consents of one app.
+pub struct Consent {
+    refresher: Arc<Refresher>,
+    endpoint: Arc<dyn ConsentEndpoint>,
+    signer: Signer,
+    redirect_uri: Option<String>,
+}
+
+impl Consent {
+    /// `redirect_uri` is the one that is registered for the app; without it nothing can begin.
+    #[must_use]
+    pub fn new(refresher: Arc<Refresher>, endpoint: Arc<dyn ConsentEndpoint>, client_secret: &Secret, redirect_uri: Option<String>) -> Self {
+        Self { refresher, endpoint, signer: Signer::new(client_secret), redirect_uri }
+    }
+
+    /// The button was pressed, by somebody who may.
+    pub async fn begin(&self) -> Result<Begun, Problem> {
+        let redirect_uri = self.redirect_uri()?;
+        // Better now than after a log-in with MFA.
+        if self.refresher.look().await.is_ok()
+            && let Some(ledger) = &self.refresher.view().ledger
+            && let Some(until) = ledger.code_budget(self.refresher.ledger.now())
+        {
+            return Err(Problem::Budget { until });
+        }
+        self.refresher.hold_off().await;
+        let cookie = new_cookie();
+        let state = self.signer.sign(Purpose::State, STATE_LIFETIME, &cookie, "", self.refresher.ledger.now());
+        Ok(Begun { authorize_url: self.endpoint.authorize_url(redirect_uri, &state), cookie })
+    }
+
+    /// The same in a browser that was allowed to begin within the last hour.
+    pub async fn begin_again(&self, again: &str, cookie: Option<&Secret>) -> Result<Begun, Failed> {
+        let checked = self.signer.check(Purpose::Again, again, cookie).and_then(|checked| checked.in_time(self.refresher.ledger.now()));
+        match checked {
+            Ok(_) => self.begin().await.map_err(|problem| self.failed(problem, cookie)),
+            Err(problem) => Err(Failed { problem, again: None }),
+        }
+    }
+
+    /// Exact sent the browser back. Must run to its end.
+    pub async fn finish(&self, callback: Callback) -> Result<Finished, Failed> {
+        let state = callback.state.as_deref().map(|state| self.signer.check(Purpose::State, state, callback.cookie.as_ref()));
+        let checked = match (state, &callback.error) {
+            (Some(Ok(checked)), _) => checked,
+            // Nothing follows from an error but what the page says; where the app is not known, Exact does not give the state back.
+            (None, Some(error)) => return Err(Failed { problem: sent_by_exact(error), again: None }),
+            (None, None) => return Err(Failed { problem: Problem::Forged, again: None }),
+            (Some(Err(problem)), _) => return Err(Failed { problem, again: None }),
+        };
+        let cookie = callback.cookie.as_ref();
+        let exchanged = match (&callback.error, callback.code) {
+            (Some(error), _) => Err(sent_by_exact(error)),
+            (None, Some(code)) if !code.reveal().trim().is_empty() => self.exchange_in_time(checked, code).await,
+            (None, _) => Err(Problem::NoCode),
+        };
+        exchanged.map(|exchanged| self.finished(exchanged, cookie)).map_err(|problem| self.failed(problem, cookie))
+    }
+
+    /// A person says that another's consent is meant.
+    pub async fn confirm(&self, confirm: &str, cookie: Option<&Secret>) -> Result<Finished, Failed> {
+        let checked = self.signer.check(Purpose::Confirm, confirm, cookie).and_then(|checked| checked.in_time(self.refresher.ledger.now()));
+        let confirmed = match checked {
+            Ok(Checked { rest, .. }) => self.refresher.confirm(&VersionId(rest)).await,
+            Err(problem) => return Err(Failed { problem, again: None }),
+        };
+        let confirmed = confirmed.map_err(|error| match error {
+            ExchangeError::Overtaken => Problem::NothingToConfirm,
+            other => other.into(),
+        });
+        confirmed.map(|exchanged| self.finished(exchanged, cookie)).map_err(|problem| self.failed(problem, cookie))
+    }
+
+    /// What stands between a person at a shell and Exact: the address to open, and the cookie that the answer is to be given back with.
+    fn redirect_uri(&self) -> Result<&str, Problem> {
+        self.redirect_uri
+            .as_deref()
+            .ok_or_else(|| Problem::Settings("EXACT_REDIRECT_URI is not set, and WEBSITE_HOSTNAME, from which it would follow, neither".to_owned()))
+    }
+
+    async fn exchange_in_time(&self, checked: Checked, code: Secret) -> Result<Exchanged, Problem> {
+        let checked = checked.in_time(self.refresher.ledger.now())?;
+        let code = Code { code, redirect_uri: self.redirect_uri()?.to_owned(), state: Some(checked.used()) };
+        Ok(self.refresher.exchange(&*self.endpoint, code).await?)
+    }
+
+    fn finished(&self, exchanged: Exchanged, cookie: Option<&Secret>) -> Finished {
+        match exchanged {
+            Exchanged::Connected { epoch, replaced, person } => Finished::Connected(Connected { person: person.map(Box::new), epoch, replaced }),
+            Exchanged::Pending { version, stored, new } => {
+                let confirm = self.sign(Purpose::Confirm, STATE_LIFETIME, cookie, &version.0);
+                Finished::Confirm { stored: stored.map(Box::new), new: new.map(Box::new), confirm }
+            }
+        }
+    }
+
+    fn failed(&self, problem: Problem, cookie: Option<&Secret>) -> Failed {
+        let again = problem.may_be_tried_again().then(|| self.sign(Purpose::Again, AGAIN_WITHIN, cookie, ""));
+        Failed { problem, again }
+    }
+
+    fn sign(&self, purpose: Purpose, lifetime: SignedDuration, cookie: Option<&Secret>, rest: &str) -> String {
+        let nobody = Secret::new("");
+        self.signer.sign(purpose, lifetime, cookie.unwrap_or(&nobody), rest, self.refresher.ledger.now())
+    }
+}
+
+/// An error that Exact sends the browser back with (RFC 6749, section 4.1.2.1).
+fn sent_by_exact(error: &str) -> Problem {
+    match error {
+        "access_denied" => Problem::Denied,
+        "unauthorized_client" | "invalid_client" | "unsupported_response_type" => Problem::NotThisApp,
+        _ => Problem::EndedByExact,
+    }
+}
+
+impl From<ExchangeError> for Problem {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::Used => Self::Used,
+            ExchangeError::Budget(until) => Self::Budget { until },
+            ExchangeError::Busy => Self::Busy,
+            ExchangeError::Store(why) => Self::Store(why),
+            ExchangeError::CodeRefused => Self::CodeRefused,
+            ExchangeError::Overtaken => Self::Overtaken,
+            ExchangeError::NotSaved(why) => Self::NotSaved(why),
+            ExchangeError::Failed(what) => match what {
+                FailureKind::TooEarly => Self::TooEarly,
+                FailureKind::Refused(Refusal::InvalidChain | Refusal::OldTokenUsed) => Self::Overtaken,
+                FailureKind::Refused(Refusal::Expired) => Self::CodeRefused,
+                FailureKind::Misconfigured(Misconfiguration::InvalidClient | Misconfiguration::UnauthorizedClient) => Self::App,
+                FailureKind::NotSent(_) => Self::Unreachable,
+                FailureKind::Throttled => Self::Throttled,
+                FailureKind::Unclear(_) => Self::Unclear,
+            },
+        }
+    }
+}
+
+impl std::fmt::Debug for Consent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Consent").field("redirect_uri", &self.redirect_uri).finish_non_exhaustive()
+    }
+}
+
+/// A name for whoever is asked about: who Exact says it is, or that it did not say.
+#[must_use]
+pub fn named(person: Option<&Person>) -> String {
+    match person {
+        Some(person) if !person.company.is_empty() => format!("{} ({}) of {}", person.name, person.login, person.company),
+        Some(person) => format!("{} ({})", person.name, person.login),
+        None => "somebody whose name Exact Online did not tell".to_owned(),
+    }
 }

@@ -11,8 +11,8 @@ pub enum Finished {
     Connected(Connected),
     /// The pair is stored and not served: somebody else consented than before, and a person has to say that this is meant.
     Confirm {
-        /// Whose chain is stored.
-        stored: Box<Person>,
+        /// Whose chain is stored, as far as is known.
+        stored: Option<Box<Person>>,
         /// Whose it would be, if Exact told.
         new: Option<Box<Person>>,
         /// To be sent back as `confirm`; good for 10 minutes, in the same browser.
@@ -85,6 +85,9 @@ pub enum Problem {
     /// It may have been granted; nobody knows.
     #[error("Exact Online's answer did not arrive whole: the code may be used up")]
     Unclear,
+    /// Exact asks for patience.
+    #[error("Exact Online asks for fewer requests")]
+    Throttled,
     /// Too many requests.
     #[error("too many requests to Exact Online brought nothing")]
     Budget {
@@ -129,6 +132,7 @@ impl Problem {
             Self::Overtaken => "Look at the page Consent: if another browser has connected, all is well; else connect again.",
             Self::TooEarly => "Wait 10 minutes, then connect again.",
             Self::App => "Check EXACT_CLIENT_ID, EXACT_CLIENT_SECRET (it is not the webhook secret) and EXACT_REGION, then connect again.",
+            Self::Throttled => "Wait some minutes, then connect again.",
             Self::Unreachable => "Nothing was used up. Connect again in a minute.",
             Self::Unclear => "Connect again: the tokens that were stored before may be dead.",
             Self::Budget { .. } => "Wait until then: at ten requests without success in an hour, Exact Online blocks the app.",
@@ -137,6 +141,32 @@ impl Problem {
             Self::NotSaved(_) => "Do not restart the app. Mend the store; the next call or tick saves the tokens by itself.",
             Self::NothingToConfirm => "Look at the page Consent to see how things stand.",
             Self::Settings(_) => "Set it and try again.",
+        }
+    }
+    /// Whether the same browser may go on with a new log-in.
+    pub(super) fn may_be_tried_again(&self) -> bool {
+        match self {
+            Self::Expired
+            | Self::NoCode
+            | Self::Denied
+            | Self::EndedByExact
+            | Self::CodeRefused
+            | Self::Overtaken
+            | Self::Unreachable
+            | Self::Unclear
+            | Self::Busy
+            | Self::Store(_) => true,
+            Self::Forged
+            | Self::OtherBrowser
+            | Self::Used
+            | Self::NotThisApp
+            | Self::TooEarly
+            | Self::App
+            | Self::Throttled
+            | Self::Budget { .. }
+            | Self::NotSaved(_)
+            | Self::NothingToConfirm
+            | Self::Settings(_) => false,
         }
     }
 }

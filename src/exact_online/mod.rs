@@ -4,6 +4,7 @@
 //! Nothing here logs: what is to be said about a reply is in the [`Reply`].
 
 mod fields;
+mod me;
 pub mod region;
 pub mod request;
 pub mod response;
@@ -13,17 +14,21 @@ mod tests;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::Client;
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap};
+use reqwest::{Client, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
-use crate::ports::TokenEndpoint;
+use crate::ports::{ConsentEndpoint, TokenEndpoint};
 use crate::token::ledger::ANSWER_WITHIN;
 use crate::token::reply::{NotSent, Unclear};
-use crate::token::{Reply, Secret};
+use crate::token::{CodeReply, Person, Reply, Secret};
 use response::Body;
 
 /// Past this a reply is not read on. A grant takes some 2 KiB.
 const MAX_BODY: usize = 64 * 1024;
+
+/// How long `current/Me` may take: a person waits for it.
+const ME_WITHIN: Duration = Duration::from_secs(10);
 
 /// Exact Online's token service, for one app at one site.
 #[derive(Debug)]
@@ -48,11 +53,13 @@ impl ExactOnline {
     }
 }
 
-#[async_trait]
-impl TokenEndpoint for ExactOnline {
-    async fn refresh(&self, refresh_token: &Secret) -> Reply {
+/// What came back whole enough to be classified.
+type Answer = (StatusCode, HeaderMap, Body);
+
+impl ExactOnline {
+    /// Sends one request to the token service; the error is what that means where no answer came.
+    async fn send(&self, request: request::Request) -> Result<Answer, Reply> {
         let deadline = Instant::now() + self.answer_within;
-        let request = request::refresh(&self.base_url, &self.client_id, &self.client_secret, refresh_token);
         let mut post = self.http.post(request.url).body(request.body.reveal().to_owned());
         for (name, value) in request.headers {
             post = post.header(name, value);
@@ -60,13 +67,47 @@ impl TokenEndpoint for ExactOnline {
         match timeout_at(deadline, post.send()).await {
             Ok(Ok(mut response)) => {
                 let body = read(&mut response, deadline).await;
-                response::classify(refresh_token, response.status(), response.headers(), &body)
+                Ok((response.status(), response.headers().clone(), body))
             }
             // A URL that is none is found out before anything is sent.
-            Ok(Err(error)) if error.is_connect() || error.is_builder() => Reply::NotSent(NotSent::Unreachable),
-            Ok(Err(_)) => Reply::Unclear(Unclear::ConnectionLost),
-            Err(_) => Reply::Unclear(Unclear::TimedOut),
+            Ok(Err(error)) if error.is_connect() || error.is_builder() => Err(Reply::NotSent(NotSent::Unreachable)),
+            Ok(Err(_)) => Err(Reply::Unclear(Unclear::ConnectionLost)),
+            Err(_) => Err(Reply::Unclear(Unclear::TimedOut)),
         }
+    }
+}
+
+#[async_trait]
+impl TokenEndpoint for ExactOnline {
+    async fn refresh(&self, refresh_token: &Secret) -> Reply {
+        let request = request::refresh(&self.base_url, &self.client_id, &self.client_secret, refresh_token);
+        match self.send(request).await {
+            Ok((status, headers, body)) => response::classify(refresh_token, status, &headers, &body),
+            Err(reply) => reply,
+        }
+    }
+}
+
+#[async_trait]
+impl ConsentEndpoint for ExactOnline {
+    fn authorize_url(&self, redirect_uri: &str, state: &str) -> String {
+        request::authorize_url(&self.base_url, &self.client_id, redirect_uri, state)
+    }
+
+    async fn exchange(&self, code: &Secret, redirect_uri: &str) -> CodeReply {
+        let request = request::exchange(&self.base_url, &self.client_id, &self.client_secret, code, redirect_uri);
+        match self.send(request).await {
+            Ok((status, headers, body)) => response::classify_code(code, status, &headers, &body),
+            Err(reply) => CodeReply::Other(reply),
+        }
+    }
+
+    async fn me(&self, access_token: &Secret) -> Option<Person> {
+        let deadline = Instant::now() + ME_WITHIN;
+        let get = self.http.get(request::me_url(&self.base_url)).bearer_auth(access_token.reveal()).header(ACCEPT, "application/json");
+        let mut response = timeout_at(deadline, get.header(ACCEPT_ENCODING, "identity").send()).await.ok()?.ok()?;
+        let body = read(&mut response, deadline).await;
+        (response.status() == StatusCode::OK && body.cut.is_none()).then(|| me::read(&body.bytes))?
     }
 }
 

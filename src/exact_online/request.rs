@@ -20,9 +20,20 @@ pub struct Request {
 /// `ossobv/exactonline`); a redirect URI is not needed.
 #[must_use]
 pub fn refresh(base_url: &str, client_id: &str, client_secret: &Secret, refresh_token: &Secret) -> Request {
+    token(base_url, client_id, client_secret, &[("grant_type", "refresh_token"), ("refresh_token", refresh_token.reveal())])
+}
+
+/// Exchanges an authorization code, which goes in decoded. Exact compares the redirect URI with that of the log-in
+/// (`picqer/exact-php-client#14`).
+#[must_use]
+pub fn exchange(base_url: &str, client_id: &str, client_secret: &Secret, code: &Secret, redirect_uri: &str) -> Request {
+    let grant = [("grant_type", "authorization_code"), ("code", code.reveal()), ("redirect_uri", redirect_uri)];
+    token(base_url, client_id, client_secret, &grant)
+}
+
+fn token(base_url: &str, client_id: &str, client_secret: &Secret, grant: &[(&str, &str)]) -> Request {
     let body = Serializer::new(String::new())
-        .append_pair("grant_type", "refresh_token")
-        .append_pair("refresh_token", refresh_token.reveal())
+        .extend_pairs(grant)
         .append_pair("client_id", client_id)
         .append_pair("client_secret", client_secret.reveal())
         .finish();
@@ -36,6 +47,24 @@ pub fn refresh(base_url: &str, client_id: &str, client_secret: &Secret, refresh_
         ],
         body: Secret::new(body),
     }
+}
+
+/// Where a browser begins (`force_login` stays at Exact's default: who is logged in need not do it again).
+#[must_use]
+pub fn authorize_url(base_url: &str, client_id: &str, redirect_uri: &str, state: &str) -> String {
+    let query = Serializer::new(String::new())
+        .append_pair("client_id", client_id)
+        .append_pair("redirect_uri", redirect_uri)
+        .append_pair("response_type", "code")
+        .append_pair("state", state)
+        .finish();
+    format!("{}/api/oauth2/auth?{query}", base_url.trim_end_matches('/'))
+}
+
+/// Where Exact tells whose token it is: the only address of its API without a division in it.
+#[must_use]
+pub fn me_url(base_url: &str) -> String {
+    format!("{}/api/v1/current/Me", base_url.trim_end_matches('/'))
 }
 
 #[cfg(test)]
@@ -60,6 +89,29 @@ mod tests {
             request.headers.map(|(name, value)| format!("{name}: {value}")),
             ["content-type: application/x-www-form-urlencoded", "accept: application/json", "accept-encoding: identity"]
         );
+    }
+
+    #[test]
+    fn a_code_goes_as_it_was_decoded() {
+        let (secret, code) = (Secret::new("made-up"), Secret::new("stampNL001.AbCd!IAAAAmade-up"));
+        let request = exchange("https://start.exactonline.nl", "id", &secret, &code, "https://made-up.example.invalid/api/ConsentCallback");
+        assert_eq!(request.url, "https://start.exactonline.nl/api/oauth2/token");
+        assert_eq!(
+            request.body.reveal(),
+            "grant_type=authorization_code&code=stampNL001.AbCd%21IAAAAmade-up\
+             &redirect_uri=https%3A%2F%2Fmade-up.example.invalid%2Fapi%2FConsentCallback&client_id=id&client_secret=made-up"
+        );
+    }
+
+    #[test]
+    fn a_browser_begins_here() {
+        let url = authorize_url("https://start.exactonline.nl/", "{id}", "https://made-up.example.invalid/api/ConsentCallback", "a.b");
+        assert_eq!(
+            url,
+            "https://start.exactonline.nl/api/oauth2/auth?client_id=%7Bid%7D\
+             &redirect_uri=https%3A%2F%2Fmade-up.example.invalid%2Fapi%2FConsentCallback&response_type=code&state=a.b"
+        );
+        assert_eq!(me_url("http://127.0.0.1:1/"), "http://127.0.0.1:1/api/v1/current/Me");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 
 use super::fields::Fields;
 use crate::token::reply::{Misconfiguration, Refusal, Unclear};
-use crate::token::{Reply, Secret};
+use crate::token::{CodeReply, Reply, Secret};
 
 /// Why the reply is what it is, in Exact's words: the error description, after a code of their own.
 const REASON: &str = "reason";
@@ -43,6 +43,18 @@ pub fn classify(sent: &Secret, status: StatusCode, headers: &HeaderMap, body: &B
     // (exactonline/exactonline-api-dotnet-client#152).
     let turned_down = if whole && status.is_client_error() { turned_down(status, headers, &fields) } else { None };
     turned_down.unwrap_or(Reply::Unclear(problem))
+}
+
+/// Names a reply to a request that sent a code. Beside what a refresh can bring, any other JSON error of a 4xx turns the code down: it is used, too
+/// old, altered or another app's (bare `invalid_request`, `picqer/exact-php-client#553`; "Signed data extraction has failed", `#579`).
+#[must_use]
+pub fn classify_code(sent: &Secret, status: StatusCode, headers: &HeaderMap, body: &Body) -> CodeReply {
+    match classify(sent, status, headers, body) {
+        Reply::Unclear(_) if body.cut.is_none() && status.is_client_error() && Fields::read(&body.bytes).words().next().is_some() => {
+            CodeReply::Refused
+        }
+        other => CodeReply::Other(other),
+    }
 }
 
 fn unsettled(status: StatusCode, body: &[u8]) -> Unclear {

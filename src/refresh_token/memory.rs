@@ -10,7 +10,7 @@ use tokio::sync::futures::Notified;
 use crate::token::reply::Unclear;
 use crate::token::rotation::SentFrom;
 use crate::token::schedule::clock_is_behind;
-use crate::token::{Credential, Ledger, VersionId};
+use crate::token::{Credential, Ledger, Person, VersionId};
 
 /// Shared by all callers of a process.
 #[derive(Debug, Default)]
@@ -77,12 +77,34 @@ impl Seen {
 pub struct Unsaved {
     /// What was granted.
     pub credential: Arc<Credential>,
-    /// What it was sent from.
-    pub sent_from: SentFrom,
+    /// What brought it.
+    pub brought_by: BroughtBy,
     /// What was odd about the reply, if it carried a refresh token alone. Its attempt stays open.
     pub odd: Option<Unclear>,
     /// Where it is in the vault, once it is there and only the ledger does not know.
     pub version: Option<VersionId>,
+}
+
+/// What a grant was asked for with.
+#[derive(Clone, Debug)]
+pub enum BroughtBy {
+    /// A refresh, sent from this head.
+    Refresh(SentFrom),
+    /// A consent.
+    Consent {
+        /// Whose, if Exact told.
+        person: Option<Person>,
+        /// Nobody has to confirm it first.
+        served: bool,
+    },
+}
+
+impl Unsaved {
+    /// Whether callers may have it before it is stored.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        self.credential.access.is_some() && matches!(self.brought_by, BroughtBy::Refresh(_) | BroughtBy::Consent { served: true, .. })
+    }
 }
 
 /// What is known at one moment.
@@ -125,7 +147,7 @@ impl Memory {
         let later = |latest: &&Head| head.is_none_or(|head| latest.credential.granted_at > head.credential.granted_at);
         let latest = known.latest.as_ref().filter(later);
         let (servable, seen) = match (&known.unsaved, latest.or(head)) {
-            (Some((unsaved, seen)), _) if unsaved.credential.access.is_some() => (Some(&unsaved.credential), Some(*seen)),
+            (Some((unsaved, seen)), _) if unsaved.is_served() => (Some(&unsaved.credential), Some(*seen)),
             (_, Some(head)) => (Some(&head.credential), Some(head.seen)),
             _ => (None, None),
         };
@@ -180,10 +202,10 @@ impl Memory {
     pub fn keep(&self, unsaved: Unsaved, wall: Timestamp, monotonic: Duration) {
         let mut known = self.write();
         let seen = known.unsaved.as_ref().map_or(Seen { wall, monotonic, dated_ahead: false }, |(_, seen)| *seen);
-        let servable = unsaved.credential.access.is_some();
+        let served = unsaved.is_served();
         known.unsaved = Some((unsaved, seen));
         drop(known);
-        if servable {
+        if served {
             self.granted.notify_waiters();
         }
     }

@@ -172,7 +172,7 @@ impl Refresher {
 
     /// The version that a ledger names, from memory where it is known: versions never change.
     pub(crate) async fn read_head(&self, ledger: &Ledger) -> Result<Option<(VersionId, Arc<Credential>)>, LookError> {
-        let Some(Pointer { version, .. }) = &ledger.head else { return Ok(None) };
+        let Some(head @ Pointer { version, .. }) = &ledger.head else { return Ok(None) };
         let credential = match self.memory.credential(version) {
             Some(known) => known,
             None => match self.vault.get(version).await {
@@ -181,7 +181,7 @@ impl Refresher {
                 Err(error) => return Err(error.into()),
             },
         };
-        Ok(Some((version.clone(), credential)))
+        Ok(Some((version.clone(), credential.of_user(head))))
     }
 
     /// The ledger as it is stored, or as it comes out of the vault's versions where it is gone; and the highest epoch that either knows. For use under

@@ -1,10 +1,12 @@
 //! One pair of tokens and what is known about it. Immutable: a refresh makes another credential, never changes one.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
+use super::ledger::Pointer;
 use super::reply::Grant;
 use super::secret::Secret;
 
@@ -64,6 +66,18 @@ impl Credential {
     #[must_use]
     pub fn odd_grant(&self, refresh_token: Secret, attempt: AttemptId, received: Timestamp) -> Self {
         Self { refresh_token, access: None, granted_at: received, renewable_at: received, attempt, ..self.clone() }
+    }
+
+    /// The credential of a head whose user the ledger knows: Exact says who consented only after the pair is stored, so the first version of a chain
+    /// does not.
+    #[must_use]
+    pub fn of_user(self: &Arc<Self>, head: &Pointer) -> Arc<Self> {
+        match &head.user {
+            Some(user) if self.chain.user.is_none() => {
+                Arc::new(Self { chain: ChainIdentity { user: Some(user.clone()), ..self.chain.clone() }, ..(**self).clone() })
+            }
+            _ => Arc::clone(self),
+        }
     }
 
     /// Names the refresh token without telling it.

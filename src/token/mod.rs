@@ -19,7 +19,7 @@ pub mod secret;
 pub use consent::Person;
 pub use credential::{AccessToken, AttemptId, ChainIdentity, Credential, Fingerprint, LockId, VersionId};
 pub use ledger::{Ledger, OpenAttempt, Pointer};
-pub use reply::{Grant, Reply};
+pub use reply::{CodeReply, Grant, Reply};
 pub use secret::Secret;
 
 #[cfg(test)]

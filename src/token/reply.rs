@@ -35,6 +35,15 @@ pub enum Reply {
     },
 }
 
+/// The outcome of one exchange of an authorization code.
+#[derive(Clone, Debug)]
+pub enum CodeReply {
+    /// Turned down: the code was altered, used, too old, or another app's.
+    Refused,
+    /// As for a refresh.
+    Other(Reply),
+}
+
 /// Both tokens, as Exact sent them.
 #[derive(Clone, Debug)]
 pub struct Grant {

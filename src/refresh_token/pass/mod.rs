@@ -13,10 +13,11 @@
 //! 11. move the head;
 //! 12. or record what went wrong.
 //!
-//! Step 3 is in `load.rs`, steps 10 to 12 are in `save.rs`.
+//! Step 3 is in `load.rs`, steps 10 to 12 are in `save.rs`. A consent's exchange of a code, [`exchange`], goes the same way.
 //!
 //! Whatever is killed wherever: what is stored at that moment is something that a fresh process goes on from.
 
+pub mod exchange;
 mod load;
 mod save;
 
@@ -28,7 +29,7 @@ use tracing::{error, info, warn};
 
 use self::save::{STORE_AGAIN_AFTER, STORE_AGAIN_MOST};
 use super::lease::Lease;
-use super::memory::Unsaved;
+use super::memory::{BroughtBy, Unsaved};
 use super::{LookError, Outcome, REQUEST_NEEDS, Refresher};
 use crate::ports::{Etag, LockError, VaultError};
 use crate::token::failure::Outcome as Recorded;
@@ -219,14 +220,14 @@ impl Pass<'_> {
                     warn!("Exact Online granted a new access token with the same refresh token; it is kept");
                 }
                 let granted = Arc::new(credential.granted(&grant, attempt, sent, received));
-                let unsaved = Unsaved { credential: granted, sent_from, version: None, odd: None };
+                let unsaved = Unsaved { credential: granted, brought_by: BroughtBy::Refresh(sent_from), version: None, odd: None };
                 this.memory.keep(unsaved.clone(), received, this.clock.monotonic());
                 self.save(lease, loaded, unsaved).await
             }
             Reply::OddGrant { refresh_token, problem } => {
                 warn!("Exact Online sent a new refresh token in an odd reply ({problem}); it is kept as a candidate");
                 let odd = Arc::new(credential.odd_grant(refresh_token, attempt.clone(), received));
-                let unsaved = Unsaved { credential: odd, sent_from, version: None, odd: Some(problem) };
+                let unsaved = Unsaved { credential: odd, brought_by: BroughtBy::Refresh(sent_from), version: None, odd: Some(problem) };
                 this.memory.keep(unsaved.clone(), received, this.clock.monotonic());
                 self.save(lease, loaded, unsaved).await
             }

@@ -1,6 +1,5 @@
 //! Steps 10 to 12: a grant becomes durable, or what went wrong is recorded; and every write of the ledger.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -10,7 +9,7 @@ use super::{CONFLICTS, Loaded, Pass, Stop};
 use crate::ports::{VaultError, WriteError};
 use crate::refresh_token::bounded::STORE_CALL;
 use crate::refresh_token::lease::Lease;
-use crate::refresh_token::memory::Unsaved;
+use crate::refresh_token::memory::{BroughtBy, Unsaved};
 use crate::refresh_token::{LookError, Outcome};
 use crate::token::ledger::FailureKind;
 use crate::token::reply::NotSent;
@@ -40,14 +39,15 @@ impl Pass<'_> {
         {
             loaded.ledger.record(attempt, self.recorded(FailureKind::Unclear(problem), None), unsaved.credential.granted_at);
         }
-        let landed = if unsaved.odd.is_none() {
-            loaded.ledger.grant_saved(&unsaved.credential.attempt, pointer, &unsaved.sent_from)
-        } else {
-            loaded.ledger.odd_grant_saved(pointer)
+        let landed = match &unsaved.brought_by {
+            BroughtBy::Consent { person, .. } => loaded.ledger.consent_saved(attempt, pointer, person.clone()),
+            BroughtBy::Refresh(_) if unsaved.odd.is_some() => loaded.ledger.odd_grant_saved(pointer),
+            BroughtBy::Refresh(sent_from) => loaded.ledger.grant_saved(attempt, pointer, sent_from),
         };
-        if landed == Landed::Head {
+        if let (Landed::Head, Some(head)) = (landed, &loaded.ledger.head) {
             this.vault.writer().clone_into(&mut loaded.ledger.writer);
-            loaded.head = Some((version, Arc::clone(&unsaved.credential)));
+            loaded.ledger.lock_id = unsaved.credential.lock_id.clone();
+            loaded.head = Some((version, unsaved.credential.of_user(head)));
         }
         match self.commit(lease, &mut loaded).await {
             Ok(()) => {}

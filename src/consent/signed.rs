@@ -1,0 +1,180 @@
+//! What goes through the browser and comes back: signed, bound to a cookie of that browser, with an end. Pure.
+//!
+//! `<mac>.<purpose>.<end>.<nonce>.<cookie>.<rest>`: an HMAC-SHA256 of all that follows it, under a key derived from the app's client secret, so that
+//! all instances have the same one and nothing has to be kept; the end in Unix seconds; the fingerprint of the cookie's value.
+
+use std::fmt;
+
+use data_encoding::HEXLOWER;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::{SignedDuration, Timestamp};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+use super::Problem;
+use crate::token::consent::UsedState;
+use crate::token::{Fingerprint, Secret};
+
+/// Of the key, so that nothing else that the client secret may sign is one of these.
+const CONTEXT: &[u8] = b"exact-token-broker consent 1";
+/// No text of ours is longer.
+const LONGEST: usize = 1024;
+
+/// What a signed text is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Goes to Exact and comes back with a code.
+    State,
+    /// Allows this browser another try.
+    Again,
+    /// Names the version that a person is to confirm.
+    Confirm,
+}
+
+impl Purpose {
+    fn word(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Again => "again",
+            Self::Confirm => "confirm",
+        }
+    }
+}
+
+/// Signs and checks.
+#[derive(Clone)]
+pub(super) struct Signer {
+    mac: Hmac<Sha256>,
+}
+
+/// A signed text that was checked, but for its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Checked {
+    /// Not good from then on.
+    pub(super) expires_at: Timestamp,
+    /// Names it, to be used once.
+    pub(super) nonce: Fingerprint,
+    /// What it names.
+    pub(super) rest: String,
+}
+
+impl Signer {
+    pub(super) fn new(client_secret: &Secret) -> Self {
+        let mut derive = keyed(client_secret.reveal().as_bytes());
+        derive.update(CONTEXT);
+        Self { mac: keyed(&derive.finalize().into_bytes()) }
+    }
+
+    pub(super) fn sign(&self, purpose: Purpose, lifetime: SignedDuration, cookie: &Secret, rest: &str, now: Timestamp) -> String {
+        let end = (now + lifetime).as_second();
+        let (word, nonce, cookie) = (purpose.word(), uuid::Uuid::new_v4().simple(), Fingerprint::of(cookie));
+        let payload = format!("{word}.{end}.{nonce}.{cookie}.{rest}");
+        format!("{}.{payload}", HEXLOWER.encode(&self.over(&payload).finalize().into_bytes()))
+    }
+
+    /// First whether it is ours, then whether this browser was given it. Its end is the caller's to look at.
+    pub(super) fn check(&self, purpose: Purpose, text: &str, cookie: Option<&Secret>) -> Result<Checked, Problem> {
+        let (mac, payload) = text.split_once('.').filter(|_| text.len() <= LONGEST).ok_or(Problem::Forged)?;
+        let mac = HEXLOWER.decode(mac.as_bytes()).map_err(|_| Problem::Forged)?;
+        self.over(payload).verify_slice(&mac).map_err(|_| Problem::Forged)?;
+        let mut parts = payload.splitn(5, '.');
+        let mut part = || parts.next().ok_or(Problem::Forged);
+        let (word, end, nonce, bound, rest) = (part()?, part()?, part()?, part()?, part()?);
+        let expires_at = end.parse().ok().and_then(|end| Timestamp::from_second(end).ok()).ok_or(Problem::Forged)?;
+        if word != purpose.word() {
+            return Err(Problem::Forged);
+        }
+        let given = cookie.map(|cookie| Fingerprint::of(cookie).to_string()).unwrap_or_default();
+        if !bool::from(given.as_bytes().ct_eq(bound.as_bytes())) {
+            return Err(Problem::OtherBrowser);
+        }
+        Ok(Checked { expires_at, nonce: Fingerprint::of_parts(&[nonce]), rest: rest.to_owned() })
+    }
+
+    fn over(&self, payload: &str) -> Hmac<Sha256> {
+        let mut mac = self.mac.clone();
+        mac.update(payload.as_bytes());
+        mac
+    }
+}
+
+impl Checked {
+    pub(super) fn in_time(self, now: Timestamp) -> Result<Self, Problem> {
+        if now < self.expires_at { Ok(self) } else { Err(Problem::Expired) }
+    }
+
+    /// To be remembered until its end.
+    pub(super) fn used(&self) -> UsedState {
+        UsedState { state: self.nonce, expires_at: self.expires_at }
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signer").finish_non_exhaustive()
+    }
+}
+
+/// A cookie's value: 64 hexadecimal digits, 244 of their bits random.
+pub(super) fn new_cookie() -> Secret {
+    Secret::new(format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()))
+}
+
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+    fn signer() -> Signer {
+        Signer::new(&Secret::new("made-up-client-secret"))
+    }
+
+    #[test]
+    fn what_was_signed_comes_back() {
+        let (cookie, now) = (new_cookie(), Timestamp::UNIX_EPOCH);
+        let text = signer().sign(Purpose::Confirm, MINUTE, &cookie, "17-made.up", now);
+        let checked = signer().check(Purpose::Confirm, &text, Some(&cookie)).unwrap();
+        assert_eq!((checked.rest.as_str(), checked.expires_at), ("17-made.up", now + MINUTE));
+        assert!(checked.clone().in_time(now + SignedDuration::from_secs(59)).is_ok());
+        assert_eq!(checked.in_time(now + MINUTE), Err(Problem::Expired));
+        assert_eq!(cookie.reveal().len(), 64);
+        let again = signer().sign(Purpose::Confirm, MINUTE, &cookie, "17-made.up", now);
+        assert_ne!(text, again, "each has a nonce");
+        assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-'), "nothing that a URL would escape");
+    }
+
+    #[test]
+    fn no_character_can_be_changed() {
+        let cookie = new_cookie();
+        let text = signer().sign(Purpose::State, MINUTE, &cookie, "", Timestamp::UNIX_EPOCH);
+        for at in 0..text.len() {
+            for with in ['0', '1', '.', 'x'] {
+                let mut changed = text.clone();
+                changed.replace_range(at..=at, with.encode_utf8(&mut [0; 4]));
+                if changed != text {
+                    assert_eq!(signer().check(Purpose::State, &changed, Some(&cookie)), Err(Problem::Forged), "{at} {with}");
+                }
+            }
+            assert_eq!(signer().check(Purpose::State, &text[..at], Some(&cookie)), Err(Problem::Forged));
+        }
+        for odd in ["", ".", "....", &"0".repeat(5000), "\u{e9}.state"] {
+            assert_eq!(signer().check(Purpose::State, odd, Some(&cookie)), Err(Problem::Forged));
+        }
+    }
+
+    #[test]
+    fn it_is_good_for_one_browser_one_purpose_and_one_app() {
+        let cookie = new_cookie();
+        let text = signer().sign(Purpose::State, MINUTE, &cookie, "", Timestamp::UNIX_EPOCH);
+        assert_eq!(signer().check(Purpose::State, &text, Some(&new_cookie())), Err(Problem::OtherBrowser));
+        assert_eq!(signer().check(Purpose::State, &text, None), Err(Problem::OtherBrowser));
+        assert_eq!(signer().check(Purpose::Confirm, &text, Some(&cookie)), Err(Problem::Forged));
+        let other = Signer::new(&Secret::new("another-made-up-secret"));
+        assert_eq!(other.check(Purpose::State, &text, Some(&cookie)), Err(Problem::Forged));
+    }
+}

@@ -4,6 +4,7 @@
 
 mod callers;
 mod clocks;
+mod consents;
 mod contract;
 mod crash_matrix;
 mod day;

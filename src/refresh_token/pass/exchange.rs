@@ -21,8 +21,11 @@ use crate::token::{AccessToken, AttemptId, CodeReply, Credential, Fingerprint, P
 pub const EXCHANGE: Duration = Duration::from_secs(200);
 /// How long another process may hold the lock meanwhile.
 const LOCK_WITHIN: Duration = Duration::from_secs(45);
+/// To send, to answer, and to save.
+const REQUEST_NEEDS_HERE: Duration = Duration::from_secs(130);
 
-const _: () = assert!(LOCK_WITHIN.as_secs() + ANSWER_WITHIN.unsigned_abs().as_secs() + 50 < EXCHANGE.as_secs());
+const _: () = assert!(REQUEST_NEEDS_HERE.as_secs() > (SEND_WITHIN.as_secs() + ANSWER_WITHIN.as_secs()).unsigned_abs());
+const _: () = assert!(LOCK_WITHIN.as_secs() + REQUEST_NEEDS_HERE.as_secs() < EXCHANGE.as_secs());
 
 /// A code that a browser, or a person, brought.
 #[derive(Debug)]
@@ -153,8 +156,12 @@ impl Pass<'_> {
         // There is room for one grant in memory that is not stored.
         if let Some(unsaved) = this.unsaved() {
             let loaded = self.load(lease).await?;
-            if let Outcome::Unsaved(why) = self.save(lease, loaded, unsaved).await? {
-                return Err(ExchangeError::Store(format!("an earlier pair of tokens is not stored yet: {why}")));
+            match self.save(lease, loaded, unsaved).await {
+                Ok(Outcome::Unsaved(why)) | Err(Stop::Ended(Outcome::Unsaved(why))) => {
+                    return Err(ExchangeError::Store(format!("an earlier pair of tokens is not stored yet: {why}")));
+                }
+                Ok(_) => {}
+                Err(stop) => return Err(stop.into()),
             }
         }
         let (mut loaded, epoch) = self.load_for_a_person().await?;
@@ -166,6 +173,9 @@ impl Pass<'_> {
             return Err(ExchangeError::Budget(until));
         }
         self.prove_writable_for_a_person(lease, &mut loaded).await?;
+        if self.time_left() < REQUEST_NEEDS_HERE {
+            return Err(ExchangeError::Busy);
+        }
 
         let attempt = AttemptId(uuid::Uuid::new_v4().to_string());
         let (opened, opened_monotonic) = (this.ledger.now(), this.clock.monotonic());

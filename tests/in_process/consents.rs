@@ -1,0 +1,381 @@
+//! A person consents: the exchange of the code under the pass's lock, with everything that can come between.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use exact_token_broker::consent::{Begun, Callback, Connected, Consent, Failed, Finished, Problem};
+use exact_token_broker::get_token::{Ask, NoToken};
+use exact_token_broker::ports::ConsentEndpoint;
+use exact_token_broker::refresh_token::Refresher;
+use exact_token_broker::token::reply::{Refusal, Unclear};
+use exact_token_broker::token::{CodeReply, Grant, Person, Reply, Secret};
+use jiff::SignedDuration;
+use simulators::exact_online::Config;
+
+use super::day::{connected, ticks, undisturbed};
+use super::life::{Plan, live};
+use super::world::{VaultIs, World};
+
+const REDIRECT_URI: &str = "https://made-up.example.invalid/api/ConsentCallback";
+
+/// What Exact does with codes: what it is told to, and else it grants a chain that lives in the world's Exact.
+struct Exact {
+    world: World,
+    told: Mutex<VecDeque<CodeReply>>,
+    person: Mutex<Option<Person>>,
+    exchanged: AtomicUsize,
+}
+
+impl Exact {
+    fn of(world: &World) -> Arc<Self> {
+        let person = Mutex::new(Some(person("one")));
+        Arc::new(Self { world: world.clone(), told: Mutex::default(), person, exchanged: AtomicUsize::new(0) })
+    }
+
+    fn answers(self: &Arc<Self>, reply: CodeReply) -> Arc<Self> {
+        self.told.lock().unwrap().push_back(reply);
+        Arc::clone(self)
+    }
+
+    fn is(&self, person: Option<Person>) {
+        *self.person.lock().unwrap() = person;
+    }
+
+    fn exchanged(&self) -> usize {
+        self.exchanged.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl ConsentEndpoint for Exact {
+    fn authorize_url(&self, redirect_uri: &str, state: &str) -> String {
+        format!("https://exact.invalid/auth?redirect_uri={redirect_uri}&state={state}")
+    }
+
+    async fn exchange(&self, code: &Secret, redirect_uri: &str) -> CodeReply {
+        assert_eq!((code.reveal(), redirect_uri), ("stampNL001.AbCd!IAAAAmade-up-code", REDIRECT_URI));
+        let nth = self.exchanged.fetch_add(1, Ordering::SeqCst);
+        // As over a network: the process may be killed while it waits.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let told = self.told.lock().unwrap().pop_front();
+        told.unwrap_or_else(|| {
+            let mut state = self.world.state();
+            let now = state.now;
+            let refresh_token = Secret::new(state.exact.issue_chain(now));
+            CodeReply::Other(Reply::Granted(Grant {
+                access_token: Secret::new(format!("made-up-access-of-code-{nth}")),
+                refresh_token,
+                expires_in: SignedDuration::from_secs(600),
+            }))
+        })
+    }
+
+    async fn me(&self, _: &Secret) -> Option<Person> {
+        self.person.lock().unwrap().clone()
+    }
+}
+
+fn person(id: &str) -> Person {
+    Person { id: id.to_owned(), name: "Made Up".to_owned(), login: "made.up".to_owned(), company: "Made-Up Company".to_owned(), division: 123_456 }
+}
+
+fn consent(refresher: &Arc<Refresher>, exact: &Arc<Exact>) -> Consent {
+    Consent::new(Arc::clone(refresher), Arc::clone(exact) as _, &Secret::new("made-up-client-secret"), Some(REDIRECT_URI.to_owned()))
+}
+
+/// The browser comes back from Exact.
+fn back(begun: &Begun) -> Callback {
+    let state = begun.authorize_url.split_once("state=").unwrap().1.to_owned();
+    Callback { state: Some(state), code: Some(Secret::new("stampNL001.AbCd!IAAAAmade-up-code")), error: None, cookie: Some(begun.cookie.clone()) }
+}
+
+/// The whole way, by one person who hesitates for so long.
+async fn connect_after(refresher: &Arc<Refresher>, exact: &Arc<Exact>, hesitates: u64) -> Result<Finished, Failed> {
+    let consent = consent(refresher, exact);
+    let begun = consent.begin().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(hesitates)).await;
+    consent.finish(back(&begun)).await
+}
+
+async fn connect(refresher: &Arc<Refresher>, exact: &Arc<Exact>) -> Result<Finished, Failed> {
+    connect_after(refresher, exact, 30).await
+}
+
+fn problem(finished: Result<Finished, Failed>) -> Problem {
+    finished.unwrap_err().problem
+}
+
+#[test]
+fn a_chain_begins_is_served_at_once_and_lives_on() {
+    let world = World::new(Config::default());
+    undisturbed(&world, |refresher, doubles| async move {
+        let exact = Exact::of(&doubles.world);
+        let finished = connect(&refresher, &exact).await;
+        assert_eq!(finished, Ok(Finished::Connected(Connected { person: Some(Box::new(person("one"))), epoch: 1, replaced: false })));
+        let token = refresher.get_token(Ask::default()).await.unwrap();
+        assert_eq!(token.access_token.reveal(), "made-up-access-of-code-0");
+        assert!((595..=600).contains(&token.expires_in), "{}", token.expires_in);
+        assert!(ticks(&refresher, &doubles, 1_300).await.iter().all(|tick| !tick.failed));
+        let state = doubles.world.state();
+        let ledger = &state.ledger.as_ref().unwrap().0;
+        assert_eq!(ledger.consents.person, Some(person("one")));
+        assert_eq!((ledger.epoch, ledger.recent_grants.len()), (1, 3));
+        assert_eq!(
+            state.versions[&state.head()].1.chain.user.as_deref(),
+            Some("one"),
+            "from the first refresh on the version itself says whose it is"
+        );
+        assert_eq!(state.exact.log().len(), 2);
+    });
+}
+
+#[test]
+fn a_callback_is_good_once_in_one_browser_and_for_ten_minutes() {
+    let world = World::new(Config::default());
+    undisturbed(&world, |refresher, doubles| async move {
+        let exact = Exact::of(&doubles.world);
+        let consent = consent(&refresher, &exact);
+        let begun = consent.begin().await.unwrap();
+        let changed = |change: fn(&mut Callback)| {
+            let mut callback = back(&begun);
+            change(&mut callback);
+            callback
+        };
+        assert_eq!(problem(consent.finish(changed(|it| it.state = None)).await), Problem::Forged);
+        assert_eq!(problem(consent.finish(changed(|it| it.state.as_mut().unwrap().push('0'))).await), Problem::Forged);
+        assert_eq!(problem(consent.finish(changed(|it| it.cookie = None)).await), Problem::OtherBrowser);
+        assert_eq!(problem(consent.finish(changed(|it| it.cookie = Some(Secret::new("made-up")))).await), Problem::OtherBrowser);
+        assert_eq!(problem(consent.finish(changed(|it| it.code = None)).await), Problem::NoCode);
+        for (error, expected) in
+            [("access_denied", Problem::Denied), ("unauthorized_client", Problem::NotThisApp), ("made_up", Problem::EndedByExact)]
+        {
+            let mut callback = back(&begun);
+            (callback.code, callback.error) = (None, Some(error.to_owned()));
+            assert_eq!(problem(consent.finish(callback).await), expected);
+        }
+        assert!(doubles.world.state().ledger.is_none() && exact.exchanged() == 0, "nothing was changed and nothing sent");
+
+        assert!(consent.finish(back(&begun)).await.is_ok());
+        let stored = doubles.world.state().ledger.clone();
+        assert_eq!(problem(consent.finish(back(&begun)).await), Problem::Used);
+        assert_eq!((exact.exchanged(), doubles.world.state().ledger.clone()), (1, stored));
+
+        let late = consent.begin().await.unwrap();
+        tokio::time::sleep(Duration::from_secs(601)).await;
+        let failed = consent.finish(back(&late)).await.unwrap_err();
+        assert_eq!((failed.problem, exact.exchanged()), (Problem::Expired, 1));
+        // The same browser goes on from there; another does not.
+        let again = failed.again.unwrap();
+        assert_eq!(consent.begin_again(&again, None).await.unwrap_err().problem, Problem::OtherBrowser);
+        let begun = consent.begin_again(&again, Some(&late.cookie)).await.unwrap();
+        assert!(consent.finish(back(&begun)).await.is_ok());
+    });
+}
+
+#[test]
+fn another_users_consent_waits_to_be_confirmed_and_the_old_chain_goes_on() {
+    let world = World::new(Config::default());
+    undisturbed(&world, |refresher, doubles| async move {
+        let exact = Exact::of(&doubles.world);
+        connect(&refresher, &exact).await.unwrap();
+        exact.is(Some(person("two")));
+        let begun = consent(&refresher, &exact).begin().await.unwrap();
+        let finished = consent(&refresher, &exact).finish(back(&begun)).await.unwrap();
+        let Finished::Confirm { stored, new, confirm } = finished else { panic!("{finished:?}") };
+        assert_eq!((stored.unwrap().id, new.unwrap().id), ("one".to_owned(), "two".to_owned()));
+        let token = refresher.get_token(Ask::default()).await.unwrap();
+        assert_eq!(token.access_token.reveal(), "made-up-access-of-code-0", "what nobody has confirmed is not served");
+        assert_eq!(problem(consent(&refresher, &exact).confirm(&confirm, None).await), Problem::OtherBrowser);
+        assert_eq!(doubles.world.state().ledger.as_ref().unwrap().0.epoch, 1);
+
+        let finished = consent(&refresher, &exact).confirm(&confirm, Some(&begun.cookie)).await.unwrap();
+        assert_eq!(finished, Finished::Connected(Connected { person: Some(Box::new(person("two"))), epoch: 2, replaced: true }));
+        let token = refresher.get_token(Ask::default()).await.unwrap();
+        assert_eq!(token.access_token.reveal(), "made-up-access-of-code-1");
+        assert_eq!(problem(consent(&refresher, &exact).confirm(&confirm, Some(&begun.cookie)).await), Problem::NothingToConfirm);
+        assert!(ticks(&refresher, &doubles, 1_300).await.iter().all(|tick| !tick.failed));
+    });
+}
+
+#[test]
+fn whose_it_is_that_exact_does_not_tell_has_to_be_confirmed_as_well() {
+    let world = World::new(Config::default());
+    undisturbed(&world, |refresher, doubles| async move {
+        let exact = Exact::of(&doubles.world);
+        connect(&refresher, &exact).await.unwrap();
+        connect(&refresher, &exact).await.unwrap();
+        assert_eq!(doubles.world.state().ledger.as_ref().unwrap().0.epoch, 2, "the same user needs no word");
+        exact.is(None);
+        assert!(matches!(connect(&refresher, &exact).await, Ok(Finished::Confirm { new: None, .. })));
+    });
+}
+
+#[test]
+fn a_store_that_takes_nothing_costs_no_code() {
+    let world = connected(Config::default());
+    undisturbed(&world, |refresher, doubles| async move {
+        let exact = Exact::of(&doubles.world);
+        doubles.world.state().vault = VaultIs::ReadOnly;
+        assert!(matches!(problem(connect(&refresher, &exact).await), Problem::Store(_)));
+        assert_eq!(exact.exchanged(), 0);
+        doubles.world.state().vault = VaultIs::Well;
+        doubles.world.state().ledger_up = false;
+        assert!(matches!(problem(connect(&refresher, &exact).await), Problem::Store(_)));
+        assert_eq!(exact.exchanged(), 0);
+        doubles.world.state().ledger_up = true;
+        assert!(connect(&refresher, &exact).await.is_ok());
+    });
+}
+
+#[test]
+fn a_pair_that_could_not_be_stored_is_saved_by_the_next_call() {
+    for by_tick in [true, false] {
+        let world = World::new(Config::default());
+        undisturbed(&world, |refresher, doubles| async move {
+            let exact = Exact::of(&doubles.world);
+            doubles.world.state().vault = VaultIs::Full;
+            assert!(matches!(problem(connect(&refresher, &exact).await), Problem::NotSaved(_)));
+            assert!(refresher.unsaved().is_some());
+            // Another consent would have no place to be kept.
+            assert!(matches!(problem(connect(&refresher, &exact).await), Problem::Store(_)));
+            assert_eq!(exact.exchanged(), 1);
+            doubles.world.state().vault = VaultIs::Well;
+            if by_tick {
+                assert!(!refresher.tick().await.failed);
+            }
+            assert!(refresher.get_token(Ask::default()).await.is_ok());
+            assert!(refresher.unsaved().is_none());
+            let state = doubles.world.state();
+            let ledger = &state.ledger.as_ref().unwrap().0;
+            assert_eq!((ledger.epoch, ledger.consents.person.clone()), (1, Some(person("one"))));
+            assert!(state.stored_chain_lives(doubles.true_now()));
+        });
+    }
+}
+
+#[test]
+fn what_exact_says_of_a_code_leaves_the_stored_chain_alone() {
+    for (reply, expected) in [
+        (CodeReply::Refused, Problem::CodeRefused),
+        (CodeReply::Other(Reply::Refused(Refusal::InvalidChain)), Problem::Overtaken),
+        (CodeReply::Other(Reply::TooEarly), Problem::TooEarly),
+        (CodeReply::Other(Reply::Unclear(Unclear::TimedOut)), Problem::Unclear),
+        (CodeReply::Other(Reply::Throttled { retry_after: None }), Problem::Throttled),
+    ] {
+        let world = connected(Config::default());
+        undisturbed(&world, |refresher, doubles| async move {
+            let exact = Exact::of(&doubles.world).answers(reply);
+            assert_eq!(problem(connect(&refresher, &exact).await), expected);
+            let ledger = doubles.world.state().ledger.clone().unwrap().0;
+            assert!(ledger.open.is_empty() && ledger.last_failure.is_none() && ledger.refusals.is_empty(), "{ledger:?}");
+            assert_eq!((ledger.epoch, ledger.ungranted.len()), (1, 1), "it counts among the requests of the hour");
+            assert!(refresher.get_token(Ask::default()).await.is_ok());
+            assert!(ticks(&refresher, &doubles, 1_300).await.iter().all(|tick| !tick.failed));
+        });
+    }
+}
+
+#[test]
+fn a_refresh_token_that_came_alone_is_the_chain() {
+    let world = World::new(Config::default());
+    undisturbed(&world, |refresher, doubles| async move {
+        let now = doubles.true_now();
+        let refresh_token = Secret::new(doubles.world.state().exact.issue_chain(now));
+        let exact = Exact::of(&doubles.world).answers(CodeReply::Other(Reply::OddGrant { refresh_token, problem: Unclear::NotAGrant }));
+        assert!(matches!(connect(&refresher, &exact).await, Ok(Finished::Connected(Connected { person: None, .. }))));
+        assert!(refresher.get_token(Ask::default()).await.is_ok());
+    });
+}
+
+#[test]
+fn nine_requests_an_hour_and_no_more() {
+    let world = World::new(Config::default());
+    undisturbed(&world, |refresher, doubles| async move {
+        let exact = Exact::of(&doubles.world);
+        for _ in 0..9 {
+            exact.answers(CodeReply::Refused);
+            assert_eq!(problem(connect(&refresher, &exact).await), Problem::CodeRefused);
+        }
+        assert!(matches!(consent(&refresher, &exact).begin().await, Err(Problem::Budget { .. })));
+        assert_eq!(exact.exchanged(), 9);
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        assert!(connect(&refresher, &exact).await.is_ok());
+    });
+}
+
+#[test]
+fn refreshes_keep_away_from_the_button_on_and_not_for_long() {
+    let world = connected(Config::default());
+    undisturbed(&world, |refresher, doubles| async move {
+        let exact = Exact::of(&doubles.world);
+        tokio::time::sleep(Duration::from_secs(560)).await;
+        consent(&refresher, &exact).begin().await.unwrap();
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        consent(&refresher, &exact).begin().await.unwrap();
+        let ask = Ask { max_wait: SignedDuration::ZERO, ..Ask::default() };
+        assert!(matches!(refresher.get_token(ask).await, Err(NoToken::Unavailable { .. })));
+        tokio::time::sleep(Duration::from_secs(118)).await;
+        assert_eq!(doubles.world.state().exact.log().len(), 1);
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert!(refresher.get_token(Ask::default()).await.is_ok(), "the second button did not make it longer");
+    });
+}
+
+#[test]
+fn of_two_browsers_at_once_both_are_told_the_truth() {
+    let world = connected(Config::default());
+    undisturbed(&world, |refresher, doubles| async move {
+        let exact = Exact::of(&doubles.world);
+        let other = doubles.beside(&Plan::new(None, None));
+        let finished = tokio::join!(connect(&refresher, &exact), connect(&other, &exact));
+        let epoch = |finished: Result<Finished, Failed>| match finished {
+            Ok(Finished::Connected(Connected { epoch, replaced: true, .. })) => epoch,
+            other => panic!("{other:?}"),
+        };
+        let mut epochs = [epoch(finished.0), epoch(finished.1)];
+        epochs.sort_unstable();
+        assert_eq!(epochs, [2, 3]);
+        // Exact says which of them is overtaken by the other.
+        let exact = Exact::of(&doubles.world).answers(CodeReply::Other(Reply::Refused(Refusal::InvalidChain)));
+        assert_eq!(problem(connect(&refresher, &exact).await), Problem::Overtaken);
+    });
+}
+
+/// Killed at each step in turn. What was granted is stored or was in the hands of a dead process; whatever it left, the next person connects.
+#[test]
+fn a_process_that_is_killed_anywhere_leaves_nothing_that_stands_in_the_way() {
+    for from_nothing in [true, false] {
+        let mut kept = 0;
+        for kill_at in 1.. {
+            let world = if from_nothing { World::new(Config::default()) } else { connected(Config::default()) };
+            let exact = Exact::of(&world);
+            let plan = Plan::new(Some(kill_at), None);
+            let lived = live(&world, &plan, |refresher, _| {
+                let exact = Arc::clone(&exact);
+                async move { connect(&refresher, &exact).await.is_ok() }
+            });
+            let granted = exact.exchanged() > 0;
+            let stored =
+                world.state().versions.values().any(|(_, credential)| {
+                    credential.access.as_ref().is_some_and(|access| access.value.reveal().starts_with("made-up-access-of-code"))
+                });
+            assert!(granted || !stored);
+            kept += u32::from(stored);
+            // A lease of a dead process ends by itself; its quarantine keeps no person away.
+            undisturbed(&world, |refresher, doubles| async move {
+                tokio::time::sleep(Duration::from_secs(61)).await;
+                let exact = Exact::of(&doubles.world);
+                assert!(matches!(connect_after(&refresher, &exact, 1).await, Ok(Finished::Connected(_))), "after a kill at step {kill_at}");
+                assert!(refresher.get_token(Ask::default()).await.is_ok());
+                assert!(ticks(&refresher, &doubles, 1_200).await.last().is_some_and(|tick| !tick.failed));
+            });
+            if lived == Some(true) {
+                assert!(kill_at > 20 && kept > 3, "{kill_at} steps, in {kept} of which the pair was stored");
+                break;
+            }
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The command line: the only place that prints.
 
+mod consent;
 mod serve;
 
 use std::io::{self, IsTerminal, Read, Write};
@@ -33,6 +34,15 @@ pub struct Arguments {
 enum Command {
     /// Answer the Functions host on 127.0.0.1 (the default).
     Serve,
+    /// Begin a chain with a log-in at Exact Online in any browser: prints the address to open and takes the one that the browser ends at.
+    Consent {
+        /// Open the browser of this machine.
+        #[arg(long)]
+        open: bool,
+        /// Take the new tokens without a question where they are another user's than the stored ones.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Take over a refresh token from standard input. It is not spent here; the next tick or call does that.
     Import {
         /// Put it in the place of a chain that is stored already. The stored one is kept as a version.
@@ -94,6 +104,7 @@ pub fn run() -> ExitCode {
         match arguments.command {
             None | Some(Command::Serve) => serve::serve(&current).await,
             Some(Command::Import { replace }) => import(&current, replace).await,
+            Some(Command::Consent { open, yes }) => consent::consent(&current, open, yes).await,
             Some(Command::Adopt { yes }) => adopt(&current, yes).await,
             Some(Command::Token { min_validity, max_wait }) => token(&current, min_validity, max_wait).await,
             Some(Command::Status { json }) => status(&current, json).await,

@@ -5,6 +5,7 @@
 
 pub mod import;
 pub mod outcome;
+mod pasted;
 mod signed;
 
 use std::sync::Arc;

@@ -1,0 +1,147 @@
+//! `consent`: the browser's way for machines that no browser can reach.
+
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::path::Path;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::bail;
+use tokio::time::Instant;
+
+use super::{FINISHING, INTERRUPTED, MOST_INPUT, open, print, say, serve};
+use crate::app::Broker;
+use crate::consent::{Begun, Callback, Connected, Failed, Finished, Problem, named};
+
+/// How long Exact's code lives.
+const CODE_LIVES: Duration = Duration::from_mins(3);
+
+pub(super) async fn consent(current: &Path, open_browser: bool, yes: bool) -> anyhow::Result<ExitCode> {
+    let broker = open(current)?;
+    let begun = broker.consent().begin().await.map_err(|problem| said(&problem))?;
+    print(&begun.authorize_url)?;
+    let mut err = io::stderr();
+    say(
+        &mut err,
+        "\nOpen this address in a browser, log in at Exact Online and allow the access. The browser then goes to the app's redirect URI; it does",
+    );
+    say(&mut err, "not matter if it finds nothing there. Copy the whole address out of its address bar (or the code alone), paste it here within");
+    say(&mut err, "3 minutes, and press Enter.");
+    if open_browser && ::open::that_detached(&begun.authorize_url).is_err() {
+        say(&mut err, "The browser could not be started; open the address yourself.");
+    }
+    let Some(pasted) = ask("address or code: ").await? else { return Ok(ExitCode::from(INTERRUPTED)) };
+    let callback = Callback::pasted(&pasted, &begun).map_err(|problem| said(&problem))?;
+    let Some(finished) = to_its_end(broker.consent().finish(callback)).await else { return Ok(ExitCode::from(INTERRUPTED)) };
+    match finished.map_err(|problem| failed(&problem))? {
+        Finished::Connected(connected) => report(&broker, &connected),
+        Finished::Confirm { stored, new, confirm } => {
+            let (stored, new) = (named(stored.as_deref()), named(new.as_deref()));
+            say(
+                &mut err,
+                &format!("The stored tokens are those of {stored}.\nThe new ones would be those of {new}. They are kept, and not used yet."),
+            );
+            let meant = yes || matches!(ask("Type yes to use them from now on: ").await?, Some(answer) if answer.trim().eq_ignore_ascii_case("yes"));
+            if !meant {
+                bail!("nothing was changed: it was not confirmed (--yes confirms without a question)");
+            }
+            confirmed(&broker, &begun, &confirm).await
+        }
+    }
+}
+
+async fn confirmed(broker: &Broker, begun: &Begun, confirm: &str) -> anyhow::Result<ExitCode> {
+    let Some(finished) = to_its_end(broker.consent().confirm(confirm, Some(&begun.cookie))).await else { return Ok(ExitCode::from(INTERRUPTED)) };
+    match finished.map_err(|problem| failed(&problem))? {
+        Finished::Connected(connected) => report(broker, &connected),
+        Finished::Confirm { .. } => bail!("it was confirmed, and is to be confirmed again; look at the status"),
+    }
+}
+
+fn report(broker: &Broker, connected: &Connected) -> anyhow::Result<ExitCode> {
+    let (whose, place) = (named(connected.person.as_deref()), broker.place());
+    let replaced = if connected.replaced { "; the chain before it is over" } else { "" };
+    print(&format!(
+        "Connected to Exact Online as {whose} (epoch {}{replaced}).\nThe tokens are in {place}. They see what this user may see: if answers stay empty, \
+         it lacks rights.",
+        connected.epoch
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A line of standard input; None: interrupted. In a terminal the rest of the code's life is counted down above it.
+async fn ask(prompt: &str) -> anyhow::Result<Option<String>> {
+    let mut err = io::stderr();
+    let counts = io::stdin().is_terminal() && err.is_terminal();
+    drop(write!(err, "{}{prompt}", if counts { "\n" } else { "" }));
+    drop(err.flush());
+    let (send, mut line) = tokio::sync::oneshot::channel();
+    // A thread of its own: nobody can interrupt a read, and the runtime would wait for it.
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let read = io::stdin().lock().take(MOST_INPUT).read_line(&mut text).map(|_| text);
+        drop(send.send(read));
+    });
+    let began = Instant::now();
+    let mut interrupted = pin!(serve::interrupted());
+    loop {
+        if counts {
+            drop(write!(err, "\x1b7\x1b[1A\r\x1b[K{}\x1b8", time_left(began.elapsed())));
+            drop(err.flush());
+        }
+        tokio::select! {
+            read = &mut line => return Ok(Some(read??)),
+            () = &mut interrupted => return Ok(None),
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+    }
+}
+
+fn time_left(gone: Duration) -> String {
+    let left = CODE_LIVES.saturating_sub(gone).as_secs();
+    if left == 0 {
+        "3 minutes have gone by: a code that the browser showed at the beginning is dead; a later one may still be good".to_owned()
+    } else {
+        format!("{}:{:02} left, if the browser had shown the code when this began", left / 60, left % 60)
+    }
+}
+
+/// What must not be cut off. The first interruption is told why, the second ends it; then it is None.
+async fn to_its_end<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    let mut told = false;
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return Some(done),
+            () = serve::interrupted() => {}
+        }
+        if told {
+            return None;
+        }
+        told = true;
+        say(&mut io::stderr(), FINISHING);
+    }
+}
+
+fn failed(failed: &Failed) -> anyhow::Error {
+    said(&failed.problem)
+}
+
+fn said(problem: &Problem) -> anyhow::Error {
+    anyhow::anyhow!("{problem}\n{}", problem.remedy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_is_counted_down() {
+        for (gone, expected) in
+            [(0, "3:00 left"), (1, "2:59 left"), (175, "0:05 left"), (180, "3 minutes have gone by"), (900, "3 minutes have gone by")]
+        {
+            assert!(time_left(Duration::from_secs(gone)).starts_with(expected), "{gone}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What a person copies out of the browser's address bar. Pure.
+
+use crate::token::Secret;
+
+use super::{Begun, Callback, Problem};
+
+/// More than any address that Exact sends a browser to.
+const LONGEST: usize = 16 * 1024;
+
+impl Callback {
+    /// Reads the whole address, its query, or the bare code; percent-encoded or not (`%21` is `!`). A bare code belongs to the log-in that was begun
+    /// here.
+    pub fn pasted(text: &str, begun: &Begun) -> Result<Self, Problem> {
+        let text = text.trim().trim_matches(['"', '\'', '<', '>']).trim();
+        if text.len() > LONGEST {
+            return Err(Problem::NoCode);
+        }
+        let cookie = Some(begun.cookie.clone());
+        let query = text.split_once('?').map_or(text, |(_, query)| query);
+        let query = query.split_once('#').map_or(query, |(query, _)| query);
+        let pairs = || form_urlencoded::parse(query.as_bytes());
+        let value = |name: &str| pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        let (code, error) = (value("code"), value("error"));
+        if code.is_some() || error.is_some() {
+            // Who copies only a part of the address leaves the state out; it was begun here all the same.
+            let state = value("state").or_else(|| begun.state());
+            return Ok(Self { state, code: code.map(Secret::new), error, cookie });
+        }
+        let bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'=' | b'&' | b'/'));
+        if !bare {
+            return Err(Problem::NoCode);
+        }
+        // As a value of a form, but a plus would be one.
+        let code = form_urlencoded::parse(format!("code={}", text.replace('+', "%2B")).as_bytes()).next().map(|(_, code)| code.into_owned());
+        Ok(Self { state: begun.state(), code: code.map(Secret::new), error: None, cookie })
+    }
+}
+
+impl Begun {
+    /// Our own, out of the address.
+    fn state(&self) -> Option<String> {
+        let (_, query) = self.authorize_url.split_once('?')?;
+        form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "state").map(|(_, state)| state.into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun() -> Begun {
+        Begun { authorize_url: "https://exact.invalid/api/oauth2/auth?client_id=x&state=ours".to_owned(), cookie: Secret::new("made-up") }
+    }
+
+    fn read(text: &str) -> (Option<String>, Option<String>, Option<String>) {
+        let callback = Callback::pasted(text, &begun()).unwrap();
+        assert_eq!(callback.cookie.unwrap().reveal(), "made-up");
+        (callback.state, callback.code.map(|code| code.reveal().to_owned()), callback.error)
+    }
+
+    #[test]
+    fn every_way_to_copy_it_gives_the_code() {
+        let code = Some("stampNL001.AbCd!IAAAA-made_up".to_owned());
+        for text in [
+            "stampNL001.AbCd!IAAAA-made_up",
+            "stampNL001.AbCd%21IAAAA-made_up",
+            " \"stampNL001.AbCd%21IAAAA-made_up\"\r\n",
+            "code=stampNL001.AbCd%21IAAAA-made_up",
+        ] {
+            assert_eq!(read(text), (Some("ours".to_owned()), code.clone(), None), "{text}");
+        }
+        for text in [
+            "https://made-up.example.invalid/api/ConsentCallback?code=stampNL001.AbCd%21IAAAA-made_up&state=theirs",
+            "<https://localhost/?state=theirs&code=stampNL001.AbCd!IAAAA-made_up#>",
+            "?state=theirs&code=stampNL001.AbCd%21IAAAA-made_up",
+        ] {
+            assert_eq!(read(text), (Some("theirs".to_owned()), code.clone(), None), "{text}");
+        }
+        let denied = read("https://localhost/?error=access_denied&state=theirs");
+        assert_eq!(denied, (Some("theirs".to_owned()), None, Some("access_denied".to_owned())));
+    }
+
+    #[test]
+    fn anything_else_is_told_apart() {
+        for text in [
+            "",
+            " ",
+            "https://made-up.example.invalid/api/ConsentCallback",
+            "two words",
+            "caf\u{e9}",
+            "https://exact.invalid/?x=1",
+            &"x".repeat(20_000),
+        ] {
+            assert_eq!(Callback::pasted(text, &begun()).unwrap_err(), Problem::NoCode, "{text}");
+        }
+    }
+}

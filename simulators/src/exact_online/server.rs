@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use axum::routing::any;
 use jiff::Timestamp;
@@ -73,6 +73,8 @@ impl ExactOnline {
             .route("/api/oauth2/auth", axum::routing::get(auth).post(auth))
             .route("/api/oauth2/auth/", axum::routing::get(auth).post(auth))
             .route("/api/v1/current/Me", axum::routing::get(me))
+            // A browser asks for it by itself.
+            .route("/favicon.ico", axum::routing::get(|| async { StatusCode::NOT_FOUND }))
             .fallback(unknown_path)
             .with_state(Arc::clone(&shared))
             .into_make_service_with_connect_info::<Ending>();

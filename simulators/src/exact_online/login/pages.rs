@@ -64,7 +64,8 @@ fn page(status: u16, title: &str, body: &str) -> Reply {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title} - simulated Exact Online</title></head>\n\
          <body>\n<main>\n<p>Simulated Exact Online</p>\n<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>\n"
     );
-    Reply::new(status, &[("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")], html)
+    // Nothing forbids the browser to keep it: else the back button would show no page, but ask whether to send the form again.
+    Reply::new(status, &[("Content-Type", "text/html; charset=utf-8")], html)
 }
 
 fn escape(text: &str) -> String {

@@ -26,6 +26,8 @@ need() {
 need cc build-essential
 need python3 python3-venv
 need npm npm
+need chromium chromium
+need chromedriver chromium-driver
 
 # A real blob service, for the ledger.
 azurite=3.37.0
@@ -33,6 +35,14 @@ if [ "$(cat target/tools/azurite-version 2>/dev/null)" != "$azurite" ]; then
     say "installing Azurite $azurite into target/tools"
     npm install --prefix target/tools --no-audit --no-fund --loglevel error "azurite@$azurite" >/dev/null || die "Azurite could not be installed"
     echo "$azurite" >target/tools/azurite-version
+fi
+
+# What looks for pages that keep people out.
+axe=4.14.1
+if [ "$(cat target/tools/axe-version 2>/dev/null)" != "$axe" ]; then
+    say "installing axe-core $axe into target/tools"
+    npm install --prefix target/tools --no-audit --no-fund --loglevel error "axe-core@$axe" >/dev/null || die "axe-core could not be installed"
+    echo "$axe" >target/tools/axe-version
 fi
 
 log=$(mktemp -d)
@@ -52,6 +62,7 @@ parts=(
     "the real binary|--test real_binary"
     "simulated host with real processes|--test functions_host"
     "the demo|--test demo"
+    "a real browser (Chromium), and axe-core|--test browser"
 )
 
 # A target that no part names would be built and never run. The program itself has no tests of its own: its library has them.

@@ -9,7 +9,7 @@ use axum::{
     body::Bytes,
     extract::Request,
     http::{HeaderMap, StatusCode, Uri, header::CONTENT_TYPE},
-    response::{IntoResponse, Response},
+    response::{AppendHeaders, IntoResponse, Response},
     routing::{get, post},
 };
 use serde_json::json;
@@ -125,6 +125,14 @@ async fn forwarded(uri: Uri, request: Request) -> Response {
         "headers": headers,
         "body": String::from_utf8_lossy(&body),
     });
+    if mode() == "see other" {
+        let marks = [
+            ("location", "https://elsewhere.example.test/a?b=c%21&d=e+f"),
+            ("set-cookie", "x=y; Path=/api; Secure; HttpOnly; SameSite=Lax"),
+            ("set-cookie", "z=; Path=/api; Max-Age=0"),
+        ];
+        return (StatusCode::SEE_OTHER, AppendHeaders(marks), axum::Json(seen)).into_response();
+    }
     let marks = [("x-own", "FAKE-HEADER"), ("location", "/not/followed")];
     (StatusCode::FOUND, marks, axum::Json(seen)).into_response()
 }

@@ -11,6 +11,8 @@ pub struct Config {
     pub client_secret: String,
     /// The people who can authorize the app. The first one owns what [`Rules::issue_chain`](super::Rules::issue_chain) makes.
     pub users: Vec<User>,
+    /// The redirect URIs that the app is registered with, compared letter by letter. None: whatever is asked for is right.
+    pub redirect_uris: Vec<String>,
     /// Life of an access token from its issue, independent of its use. Live: 600 s; a demo may take 60 s.
     pub access_token_lifetime: Duration,
     /// A refresh is too early until this much of the access token's life is left. Live: 30 s, so 570 s after the grant
@@ -47,7 +49,8 @@ impl Default for Config {
         Self {
             client_id: "3b7c1f52-90ad-4c26-8e4b-6d1f0a2c7e95".to_owned(),
             client_secret: "SIMULATEDs3c".to_owned(),
-            users: vec![User::first(), User::second()],
+            users: vec![User::first(), User::second(), User::colleague()],
+            redirect_uris: Vec::new(),
             access_token_lifetime: Duration::from_mins(10),
             gate_margin: Duration::from_secs(30),
             gate: Gate::BeforeTokenCheck,
@@ -85,6 +88,10 @@ pub struct User {
     pub full_name: String,
     /// `CurrentDivision`: the number of the company.
     pub division: u32,
+    /// `DivisionCustomer`: the company as a customer of Exact's, a GUID.
+    pub customer: String,
+    /// `DivisionCustomerCode`, without the blanks that fill it up.
+    pub customer_code: String,
     /// The company's name.
     pub company: String,
 }
@@ -98,6 +105,8 @@ impl User {
             user_name: "j.bakker@example.test".to_owned(),
             full_name: "Joke Bakker".to_owned(),
             division: 1_402_771,
+            customer: "f0c7a9d3-6b18-4e25-8a40-92d1e35b7c06".to_owned(),
+            customer_code: "4071825".to_owned(),
             company: "Fietsenfabriek De Ketting B.V.".to_owned(),
         }
     }
@@ -110,7 +119,20 @@ impl User {
             user_name: "w.peeters@example.test".to_owned(),
             full_name: "Wout Peeters".to_owned(),
             division: 2_098_345,
+            customer: "21e8b6f4-d093-4c7a-b52e-08f3c9a1d674".to_owned(),
+            customer_code: "5120366".to_owned(),
             company: "Brouwerij Peeters N.V.".to_owned(),
+        }
+    }
+
+    /// The third made-up person, of the first one's company.
+    #[must_use]
+    pub fn colleague() -> Self {
+        Self {
+            id: "5a93d0e8-17c4-4b6f-a2d8-e6410f7b9c35".to_owned(),
+            user_name: "s.visser@example.test".to_owned(),
+            full_name: "Sanne Visser".to_owned(),
+            ..Self::first()
         }
     }
 }

@@ -33,6 +33,55 @@ pub struct Logged {
     pub fault: Option<String>,
 }
 
+/// One request to the authorize endpoint: a page of it, or the way back to the app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visit {
+    /// When it arrived, by the simulator's clock.
+    pub at: Timestamp,
+    /// What came of it.
+    pub visited: Visited,
+    /// `id` of the user, once one is chosen.
+    pub user: Option<String>,
+    /// Where the browser is to go afterwards, if that is acceptable at all.
+    pub redirect_uri: Option<String>,
+    /// Of the `state` in it, which is a secret.
+    pub state: Option<Fingerprint>,
+}
+
+/// What came of a request to the authorize endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visited {
+    /// A page that asks who it is, or for the second factor.
+    LoginShown,
+    /// A page that asks for the permission.
+    ConsentShown,
+    /// Back to the app with a code.
+    Allowed,
+    /// Back to the app with `access_denied`.
+    Denied,
+    /// Back to where was asked, with `unauthorized_client`: it is not registered.
+    WrongRedirectUri,
+    /// Back to the app with `unsupported_response_type`.
+    UnknownResponseType,
+    /// A page: neither https nor this machine.
+    UnacceptableRedirectUri,
+    /// A page: no such app here.
+    UnknownClient,
+}
+
+/// One request for `current/Me`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedMe {
+    /// When it arrived, by the simulator's clock.
+    pub at: Timestamp,
+    /// `id` of the user whose living token was sent.
+    pub user: Option<String>,
+    /// The status code of the reply, even if it never arrives.
+    pub status: u16,
+    /// What became of the reply.
+    pub delivery: Delivery,
+}
+
 /// What a token request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -59,7 +108,7 @@ pub enum Outcome {
     ChainId,
     /// The refresh token is too old.
     Expired,
-    /// The token or code is not one of ours.
+    /// The token or code is not one of ours, not this app's, or not whole.
     SignedData,
     /// The form is wrong, or the code is used, expired or for another redirect URI.
     InvalidRequest,
@@ -86,12 +135,14 @@ pub enum Violation {
     UnreadableForm,
     /// Another grant type than the two.
     UnknownGrantType,
-    /// This field is absent or empty.
+    /// This field, or parameter of the authorize endpoint, is absent or empty.
     MissingField(&'static str),
     /// This field stands in the form twice.
     DuplicateField(&'static str),
     /// A field stands in the form that the grant type does not know.
     UnknownField,
+    /// A parameter stands in the URL of the authorize endpoint that it does not know.
+    UnknownParameter,
     /// A line break or the like in this field: a value that was pasted and not trimmed.
     ControlCharacter(&'static str),
     /// A path that a correct client never asks for: it has followed a redirect, or built a URL wrongly.

@@ -5,10 +5,11 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::bodies;
 use super::config::{DeadToken, User};
 use super::form;
-use super::log::Violation;
-use super::reply::Reply;
+use super::log::{AskedMe, Violation};
+use super::reply::{Delivery, Reply};
 use super::rules::Rules;
 
 /// A request for `Me`, as plain data.
@@ -48,9 +49,33 @@ impl fmt::Debug for MeRequest {
     }
 }
 
+/// What happens to requests for `Me`, if it is not the right thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MeFault {
+    /// The page of a failed back end.
+    Status500,
+    /// 403 with a reason (picqer/exact-php-client#451): the token is good, its user may not.
+    Forbidden,
+    /// No byte ever comes, the connection stays open.
+    Silent,
+}
+
 impl Rules {
     /// One request for `Me`.
     pub fn me(&mut self, now: Timestamp, request: &MeRequest) -> Reply {
+        let (user, reply) = self.answer_me(now, request);
+        let reply = match self.me_fault {
+            None => reply,
+            Some(MeFault::Status500) => bodies::HTML_500.reply(),
+            Some(MeFault::Forbidden) => Reply::new(403, &[("Reason", "NoDivisionAccess")], ""),
+            Some(MeFault::Silent) => reply.delivered(Delivery::Never),
+        };
+        self.asked_me.push(AskedMe { at: now, user, status: reply.status, delivery: reply.delivery });
+        reply
+    }
+
+    /// The `id` of the user whose token it is, and the reply.
+    fn answer_me(&mut self, now: Timestamp, request: &MeRequest) -> (Option<String>, Reply) {
         let bearer = request.authorization.as_deref().and_then(|it| {
             let (scheme, token) = it.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then_some(token)
@@ -59,19 +84,20 @@ impl Rules {
             self.violations.push((now, Violation::NoBearer));
         }
         let Some(chain) = bearer.and_then(|token| self.access_tokens.alive(token, now)) else {
-            return unauthorized(self.config.dead_token);
+            return (None, unauthorized(self.config.dead_token));
         };
         let user = &self.config.users[self.chains[chain].user];
+        let id = Some(user.id.clone());
         if !request.accept.as_deref().unwrap_or_default().contains("application/json") {
             let reply = atom(user);
             self.violations.push((now, Violation::NotAskedForJson));
-            return reply;
+            return (id, reply);
         }
         let all = properties(user);
         let selected = request.selected();
         if selected.iter().any(|name| !all.contains_key(name)) {
             self.violations.push((now, Violation::UnknownProperty));
-            return json_reply(400, &json!({"error": {"code": "", "message": {"lang": "", "value": "Invalid select"}}}));
+            return (id, json_reply(400, &json!({"error": {"code": "", "message": {"lang": "", "value": "Invalid select"}}})));
         }
         let mut result = Map::new();
         result.insert(
@@ -82,7 +108,7 @@ impl Rules {
             }),
         );
         result.extend(all.into_iter().filter(|(name, _)| selected.is_empty() || selected.contains(name)));
-        json_reply(200, &json!({"d": {"results": [result]}}))
+        (id, json_reply(200, &json!({"d": {"results": [result]}})))
     }
 
     /// A request for a path that does not exist: recorded, and 404.
@@ -95,6 +121,9 @@ impl Rules {
 fn properties(user: &User) -> Map<String, Value> {
     let mut all = Map::new();
     all.insert("CurrentDivision".to_owned(), json!(user.division));
+    all.insert("DivisionCustomer".to_owned(), json!(user.customer));
+    // Codes of accounts are 18 characters long, filled up with blanks in front.
+    all.insert("DivisionCustomerCode".to_owned(), json!(format!("{:>18}", user.customer_code)));
     all.insert("DivisionCustomerName".to_owned(), json!(user.company));
     all.insert("FullName".to_owned(), json!(user.full_name));
     all.insert("UserID".to_owned(), json!(user.id));

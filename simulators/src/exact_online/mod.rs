@@ -1,4 +1,4 @@
-//! A simulated Exact Online: the token endpoint and `current/Me`.
+//! A simulated Exact Online: the login, the token endpoint and `current/Me`.
 //!
 //! [`Rules`] is a pure state machine: time comes in as an argument, requests and replies are plain data. Tests in
 //! virtual time drive it in process; [`ExactOnline`] puts it behind real sockets. It asserts as it goes: what a
@@ -8,8 +8,8 @@
 //! names its source. Where they contradict one another there is a switch in [`Config`]. Every made-up secret holds
 //! [`MARKER`].
 //!
-//! Reading order: `config`, `rules`, `chain`, `faults`, `bodies`; then `request`, `grant`, `log`, `oracles`; at the
-//! edge `server` and `connection`.
+//! Reading order: `config`, `rules`, `chain`, `faults`, `bodies`; then `request`, `grant`, `login`, `log`, `oracles`; at
+//! the edge `server` and `connection`.
 
 pub mod bodies;
 mod chain;
@@ -21,6 +21,7 @@ mod faults;
 mod form;
 mod grant;
 pub mod log;
+mod login;
 mod me;
 mod oracles;
 mod reply;
@@ -34,8 +35,9 @@ pub use clock::{Clock, ManualClock, system_clock};
 pub use config::{Config, DeadToken, ExpiresIn, Gate, Grace, OldToken, TooEarly, User};
 pub use credentials::{Fingerprint, MARKER};
 pub use faults::{Fault, Loss, OddGrant};
-pub use log::{Kind, Logged, Outcome, Violation};
-pub use me::MeRequest;
+pub use log::{AskedMe, Kind, Logged, Outcome, Violation, Visit, Visited};
+pub use login::AuthRequest;
+pub use me::{MeFault, MeRequest};
 pub use reply::{Delivery, Reply};
 pub use request::TokenRequest;
 pub use rules::{Pair, Rules};

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::config::Config;
 use super::faults::Fault;
 use super::form;
-use super::log::{self, Logged, Violation};
+use super::log::{self, AskedMe, Logged, Violation, Visit};
+use super::me::MeFault;
 use super::rules::{Code, Pair, Rules};
 
 impl Rules {
@@ -37,6 +38,11 @@ impl Rules {
         let it = Code { user, redirect_uri: redirect_uri.to_owned(), expires, number, used: false };
         self.codes.insert(code.clone(), it);
         code
+    }
+
+    /// A code that another app was given: none of this app's business.
+    pub fn foreign_code(&mut self) -> String {
+        self.mint.code()
     }
 
     /// Where the browser is sent with a code: its `!` stands as `%21`.
@@ -89,6 +95,11 @@ impl Rules {
         self.standing = fault;
     }
 
+    /// Every request for `current/Me` suffers this from now on, until it is taken away with `None`.
+    pub fn fail_me(&mut self, fault: Option<MeFault>) {
+        self.me_fault = fault;
+    }
+
     /// How many scripted faults have not happened yet.
     #[must_use]
     pub fn faults_left(&self) -> usize {
@@ -129,6 +140,18 @@ impl Rules {
     #[must_use]
     pub fn log(&self) -> &[Logged] {
         &self.log
+    }
+
+    /// Every request to the authorize endpoint so far.
+    #[must_use]
+    pub fn visits(&self) -> &[Visit] {
+        &self.visits
+    }
+
+    /// Every request for `current/Me` so far.
+    #[must_use]
+    pub fn asked_me(&self) -> &[AskedMe] {
+        &self.asked_me
     }
 
     /// What a correct client would not have sent.

@@ -170,7 +170,11 @@ fn odd_fields(kind: Kind, fields: &[(String, String)]) -> Vec<Violation> {
 }
 
 fn is_client(config: &Config, id: Option<String>, secret: Option<&str>) -> bool {
-    let id = id.unwrap_or_default();
-    let bare = id.strip_prefix('{').and_then(|it| it.strip_suffix('}')).unwrap_or(&id);
-    bare.eq_ignore_ascii_case(&config.client_id) && secret == Some(&config.client_secret)
+    is_client_id(config, &id.unwrap_or_default()) && secret == Some(&config.client_secret)
+}
+
+/// A GUID, in braces or not, in any letter case.
+pub(super) fn is_client_id(config: &Config, id: &str) -> bool {
+    let bare = id.strip_prefix('{').and_then(|it| it.strip_suffix('}')).unwrap_or(id);
+    bare.eq_ignore_ascii_case(&config.client_id)
 }

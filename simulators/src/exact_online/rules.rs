@@ -10,7 +10,8 @@ use super::config::{Config, Gate, OldToken, TooEarly};
 use super::credentials::{Fingerprint, Mint};
 use super::faults::{Fault, OddGrant};
 use super::grant;
-use super::log::{Logged, Outcome, Violation};
+use super::log::{AskedMe, Logged, Outcome, Violation, Visit};
+use super::me::MeFault;
 use super::reply::Reply;
 use super::request::{self, Ask, Reading, TokenRequest};
 
@@ -27,7 +28,10 @@ pub struct Rules {
     pub(super) authorizations: usize,
     pub(super) script: VecDeque<Fault>,
     pub(super) standing: Option<Fault>,
+    pub(super) me_fault: Option<MeFault>,
     pub(super) log: Vec<Logged>,
+    pub(super) visits: Vec<Visit>,
+    pub(super) asked_me: Vec<AskedMe>,
     pub(super) violations: Vec<(Timestamp, Violation)>,
 }
 
@@ -76,7 +80,10 @@ impl Rules {
             authorizations: 0,
             script: VecDeque::new(),
             standing: None,
+            me_fault: None,
             log: Vec::new(),
+            visits: Vec::new(),
+            asked_me: Vec::new(),
             violations: Vec::new(),
         }
     }
@@ -144,10 +151,8 @@ impl Rules {
     }
 
     fn judge_exchange(&self, now: Timestamp, code: String, redirect_uri: &str) -> Result<Permit, Refused> {
-        if code.contains('%') || !code.contains('!') {
-            return Err(self.refusal(Outcome::SignedData));
-        }
-        let known = self.codes.get(&code).ok_or_else(|| self.refusal(Outcome::InvalidRequest))?;
+        // Mangled, made up, still percent-encoded, or another app's.
+        let known = self.codes.get(&code).ok_or_else(|| self.refusal(Outcome::SignedData))?;
         let newest = self.codes.values().filter(|it| it.user == known.user).map(|it| it.number).max();
         let gate = self.chains.iter().filter(|it| it.user == known.user).map(|it| it.opens(&self.config)).max();
         if self.config.gate_covers_codes && gate.is_some_and(|opens| now < opens) {

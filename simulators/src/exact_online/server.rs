@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use axum::routing::any;
 use jiff::Timestamp;
@@ -20,8 +20,9 @@ use super::clock::Clock;
 use super::config::Config;
 use super::connection::{Ending, Lines};
 use super::faults::Fault;
-use super::log::{Logged, Violation};
-use super::me::MeRequest;
+use super::log::{AskedMe, Logged, Violation, Visit};
+use super::login::AuthRequest;
+use super::me::{MeFault, MeRequest};
 use super::reply::{Delivery, Reply};
 use super::request::TokenRequest;
 use super::rules::{Pair, Rules};
@@ -69,7 +70,11 @@ impl ExactOnline {
         let router = Router::new()
             .route("/api/oauth2/token", any(token))
             .route("/api/oauth2/token/", any(token))
+            .route("/api/oauth2/auth", axum::routing::get(auth).post(auth))
+            .route("/api/oauth2/auth/", axum::routing::get(auth).post(auth))
             .route("/api/v1/current/Me", axum::routing::get(me))
+            // A browser asks for it by itself.
+            .route("/favicon.ico", axum::routing::get(|| async { StatusCode::NOT_FOUND }))
             .fallback(unknown_path)
             .with_state(Arc::clone(&shared))
             .into_make_service_with_connect_info::<Ending>();
@@ -178,6 +183,23 @@ impl ExactOnline {
         self.rules().log().to_vec()
     }
 
+    /// See [`Rules::fail_me`].
+    pub fn fail_me(&self, fault: Option<MeFault>) {
+        self.rules().fail_me(fault);
+    }
+
+    /// See [`Rules::visits`].
+    #[must_use]
+    pub fn visits(&self) -> Vec<Visit> {
+        self.rules().visits().to_vec()
+    }
+
+    /// See [`Rules::asked_me`].
+    #[must_use]
+    pub fn asked_me(&self) -> Vec<AskedMe> {
+        self.rules().asked_me().to_vec()
+    }
+
     /// See [`Rules::violations`].
     #[must_use]
     pub fn violations(&self) -> Vec<(Timestamp, Violation)> {
@@ -217,12 +239,24 @@ async fn token(State(shared): State<Arc<Shared>>, ConnectInfo(ending): ConnectIn
     deliver(reply, &ending, shared.stopping.clone()).await
 }
 
-async fn me(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn auth(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let form = match head.method {
+        Method::POST => Some(axum::body::to_bytes(body, MOST_BODY_BYTES).await.unwrap_or_default().into()),
+        _ => None,
+    };
+    let request = AuthRequest { query: head.uri.query().map(str::to_owned), cookie: text(&head.headers, "cookie"), form };
+    let now = (shared.clock)();
+    respond(shared.rules().auth(now, &request))
+}
+
+async fn me(State(shared): State<Arc<Shared>>, ConnectInfo(ending): ConnectInfo<Ending>, request: Request) -> Response {
     let headers = request.headers();
     let request =
         MeRequest { query: request.uri().query().map(str::to_owned), authorization: text(headers, "authorization"), accept: text(headers, "accept") };
     let now = (shared.clock)();
-    respond(shared.rules().me(now, &request))
+    let reply = shared.rules().me(now, &request);
+    deliver(reply, &ending, shared.stopping.clone()).await
 }
 
 async fn unknown_path(State(shared): State<Arc<Shared>>) -> Response {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use simulators::functions_host::{EventKind, Framing, FunctionsHost};
 
 use crate::{App, get, until};
@@ -50,6 +50,38 @@ async fn calls_are_forwarded_as_they_came() {
     assert_eq!((dead.status().as_u16(), dead.text().await.unwrap().as_str()), (500, ""));
     let forwarded = |kind: &EventKind| matches!(kind, EventKind::HttpForwarded { path, status: 500, .. } if path == "/api/GetToken");
     until(&host, forwarded).await;
+}
+
+#[tokio::test]
+async fn forms_cookies_and_redirects_go_through_unchanged() {
+    let app = App::new(true);
+    let trigger = json!({"type": "httpTrigger", "direction": "in", "name": "req", "authLevel": "function", "methods": ["get", "post"]});
+    app.write("Consent/function.json", &json!({ "bindings": [trigger, {"type": "http", "direction": "out", "name": "res"}] }));
+    app.mode("see other");
+    let host = app.start().await;
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let url = format!("{}/api/Consent?code=FAKE-FUNCTION-KEY&state=a%21b+c%2Fd", host.url());
+    let form = "confirm=yes&text=a%21b+c";
+    let cookie = "x=y; other=\"1 2\"";
+    for (post, method, body) in [(true, "POST", form), (true, "POST", ""), (false, "GET", "")] {
+        let mut request = if post { client.post(&url).body(body) } else { client.get(&url) };
+        request = request.header("cookie", cookie).header("content-type", "application/x-www-form-urlencoded").header("origin", host.url());
+        let reply = request.send().await.unwrap();
+        assert_eq!(reply.status(), 303);
+        assert_eq!(reply.headers()["location"], "https://elsewhere.example.test/a?b=c%21&d=e+f");
+        let cookies: Vec<&str> = reply.headers().get_all("set-cookie").iter().map(|it| it.to_str().unwrap()).collect();
+        assert_eq!(cookies, ["x=y; Path=/api; Secure; HttpOnly; SameSite=Lax", "z=; Path=/api; Max-Age=0"]);
+
+        let seen: Value = reply.json().await.unwrap();
+        assert_eq!((seen["method"].as_str(), seen["body"].as_str()), (Some(method), Some(body)));
+        // Decoded and encoded again: the same values, with a blank as %20.
+        assert_eq!(seen["target"], "/api/Consent?code=FAKE-FUNCTION-KEY&state=a%21b%20c%2Fd");
+        let header = |name: &str| seen["headers"].as_array().unwrap().iter().find(|pair| pair[0] == name).map(|pair| pair[1].clone());
+        assert_eq!(header("cookie").unwrap(), cookie);
+        assert_eq!(header("origin").unwrap(), host.url());
+        assert_eq!(header("content-type").is_some(), !body.is_empty(), "the host drops it where there is no body");
+        assert_eq!(header("content-length"), post.then(|| Value::from(body.len().to_string())));
+    }
 }
 
 #[tokio::test]

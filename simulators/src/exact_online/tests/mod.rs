@@ -5,6 +5,7 @@ mod counting;
 mod data_api;
 mod faults;
 mod gate;
+mod login;
 mod requests;
 mod rotation;
 mod sockets;

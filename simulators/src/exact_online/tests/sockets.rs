@@ -202,3 +202,34 @@ async fn a_stopped_server_frees_its_port_and_its_past_can_go_on() {
     let again = Served { exact, clock: s.clock, client: s.client };
     again.pair(&token).await;
 }
+
+#[tokio::test]
+async fn a_login_goes_over_the_wire_and_a_silent_me_stays_silent() {
+    let s = served().await;
+    let (user, client) = (User::second(), Config::default().client_id);
+    let url = format!(
+        "{}/api/oauth2/auth?client_id={client}&redirect_uri={}&response_type=code&state=SIMULATED",
+        s.exact.base_url(),
+        form::encode(REDIRECT_URI)
+    );
+    let page = s.client.get(&url).send().await.unwrap();
+    assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
+    assert!(page.text().await.unwrap().contains(&user.full_name));
+    let back = s.client.post(&url).form(&[("user", user.id.as_str()), ("decision", "allow")]).send().await.unwrap();
+    assert_eq!(back.status(), 303);
+    let back = form::parse(back.headers()["location"].to_str().unwrap().split_once('?').unwrap().1.as_bytes()).unwrap();
+    let body = TokenRequest::code(&Config::default(), &back[0].1, REDIRECT_URI).body;
+    let request = s.client.post(format!("{}/api/oauth2/token", s.exact.base_url()));
+    let response = request.header("Content-Type", "application/x-www-form-urlencoded").body(body).send().await.unwrap();
+    let first: Value = response.json().await.unwrap();
+
+    s.exact.fail_me(Some(MeFault::Silent));
+    let me = s.client.get(format!("{}/api/v1/current/Me", s.exact.base_url())).bearer_auth(first["access_token"].as_str().unwrap());
+    let me = tokio::spawn(me.header("Accept", "application/json").send());
+    while s.exact.asked_me().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(s.exact.asked_me()[0].user, Some(user.id));
+    s.exact.stop().await;
+    assert!(me.await.unwrap().is_err(), "no byte ever came");
+}

@@ -32,6 +32,10 @@ pub trait Vault: Send + Sync {
     /// Proves that a version could be added now, without adding one: a harmless write to `version`.
     async fn prove_writable(&self, version: &VersionId) -> Result<(), VaultError>;
 
+    /// Proves that a version could be added where there is none yet: one harmless write under a name of its own, which no list shows. For the
+    /// embedded store a real rewrite, under the lock. [`prove_writable`](Self::prove_writable) is another right in Key Vault, and needs a version.
+    async fn prove_first_write(&self) -> Result<(), VaultError>;
+
     /// Who writes, as the vault sees it. An identity that has never written a version proves its right to by re-saving the head.
     fn writer(&self) -> &str;
 }

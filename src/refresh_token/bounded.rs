@@ -62,6 +62,10 @@ impl Vault for Bounded<dyn Vault> {
         self.within(self.port.prove_writable(version), || VaultError::NotWritable(silent(STORE_CALL))).await
     }
 
+    async fn prove_first_write(&self) -> Result<(), VaultError> {
+        self.within(self.port.prove_first_write(), || VaultError::NotWritable(silent(STORE_CALL))).await
+    }
+
     fn writer(&self) -> &str {
         self.port.writer()
     }

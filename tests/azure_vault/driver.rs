@@ -65,6 +65,7 @@ async fn run(vault: Arc<KeyVault>, words: &[&str]) -> Value {
             entries.into_iter().map(|it| json!([it.version.0, it.created.as_second(), it.attempt.map(|attempt| attempt.0)])).collect()
         }),
         ["prove", version] => told(vault.prove_writable(&VersionId((*version).to_owned())).await, |()| json!(null)),
+        ["prove-first"] => told(vault.prove_first_write().await, |()| json!(null)),
         ["gets", count, version] => {
             let version = VersionId((*version).to_owned());
             let good = parallel(count, || {

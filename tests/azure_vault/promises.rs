@@ -2,10 +2,14 @@
 
 use exact_token_broker::token::{Fingerprint, Secret};
 use serde_json::json;
-use simulators::key_vault::{Operation, Rules};
+use simulators::exact_online::Delivery;
+use simulators::key_vault::{Action, Denial, Fault, Operation, Rules};
 use simulators::managed_identity;
 
 use crate::world::{CANARY, NAME, Process, world, world_with};
+
+/// The secret that is written for proof alone.
+const PROBE: &str = "exact-online-token-doctor";
 
 #[tokio::test]
 async fn a_version_is_put_read_proven_and_listed_and_each_costs_what_is_promised() {
@@ -48,6 +52,50 @@ async fn a_version_is_put_read_proven_and_listed_and_each_costs_what_is_promised
     let mut other = w.process().await;
     assert_eq!(other.ask(&format!("get {second}")).await["ok"], p.ask(&format!("get {second}")).await["ok"]);
     assert_eq!(w.requests(&mut at), [(Operation::Get, 401), (Operation::Get, 200), (Operation::Get, 200)]);
+    w.assert_well_behaved();
+}
+
+#[tokio::test]
+async fn the_proof_for_a_first_version_is_one_put_under_a_name_of_its_own() {
+    let w = world().await;
+    let mut p = w.process().await;
+    let mut at = 0;
+    assert_eq!(p.ask("prove-first").await["ok"], json!(null), "there is no version yet");
+    assert_eq!(w.requests(&mut at), [(Operation::Set, 401), (Operation::Set, 200)]);
+    p.put("a").await;
+    at = w.vault.rules().log().len();
+    assert_eq!(p.ask("prove-first").await["ok"], json!(null));
+    assert_eq!(w.requests(&mut at), [(Operation::Set, 200)], "one version for each proof and no more");
+    {
+        let rules = w.vault.rules();
+        assert_eq!((rules.versions(NAME).len(), rules.versions(PROBE).len()), (1, 2));
+        assert!(rules.versions(PROBE).iter().all(|probe| probe.tags.is_empty() && probe.value.starts_with("no token: ")));
+    }
+    assert_eq!(p.ask("list").await["ok"].as_array().map(Vec::len), Some(1), "it is in no list");
+    w.assert_well_behaved();
+}
+
+#[tokio::test]
+async fn the_proof_for_a_first_version_fails_as_the_version_would() {
+    let w = world().await;
+    let mut p = w.process().await;
+    p.ask("prove-first").await;
+    for (denial, says) in [(Denial::Rbac, "secrets/setSecret/action"), (Denial::AccessPolicy, "permission Set"), (Denial::Firewall, "network rules")]
+    {
+        w.vault.rules().deny(Action::Set, Some(denial));
+        Process::assert_error(&p.ask("prove-first").await, "NotWritable", &[says, PROBE]);
+    }
+    w.vault.rules().deny(Action::Set, None);
+    w.vault.rules().script(None, Fault::page(200));
+    Process::assert_error(&p.ask("prove-first").await, "Unclear", &[]);
+    w.vault.rules().script(None, Fault::failed(500));
+    Process::assert_error(&p.ask("prove-first").await, "Unclear", &[]);
+    w.vault.rules().script(None, Fault::EffectThen(Delivery::Cut));
+    Process::assert_error(&p.ask("prove-first").await, "Unclear", &[]);
+    assert_eq!(w.vault.rules().versions(PROBE).len(), 2, "what was not confirmed is not sent again");
+    // As a person does who finds it and does not know what it is for.
+    w.vault.rules().delete(PROBE);
+    Process::assert_error(&p.ask("prove-first").await, "NotWritable", &[PROBE, "recover it"]);
     w.assert_well_behaved();
 }
 

@@ -324,6 +324,18 @@ impl Vault for Doubles {
         }
     }
 
+    async fn prove_first_write(&self) -> Result<(), VaultError> {
+        let prove = self.call("vault.prove_first", |state, _| match state.vault {
+            VaultIs::ReadOnly => Err(VaultError::NotWritable("made up".to_owned())),
+            VaultIs::Well | VaultIs::Full | VaultIs::Away => Ok(()),
+        });
+        match prove.await {
+            Got::Done(result) => result,
+            Got::Failed => Err(VaultError::Unavailable("made up".to_owned())),
+            Got::Unconfirmed => Err(VaultError::Unclear),
+        }
+    }
+
     fn writer(&self) -> &'static str {
         "made-up-writer"
     }

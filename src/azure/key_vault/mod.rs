@@ -52,6 +52,15 @@ const CONTENT_TYPE: &str = "application/json";
 /// The tag that names the attempt which brought a version.
 const ATTEMPT: &str = "attempt";
 
+/// What the secret is called that is written for proof alone: as the token's, and this. Nothing ever reads it.
+const PROBE_ENDING: &str = "-doctor";
+
+/// Its value, so that a person who finds it knows what it is.
+const PROBE: &str = "no token: exact-token-broker writes this to prove that it may write here";
+
+/// The longest name of a secret.
+const MOST_NAME: usize = 127;
+
 /// The most that Key Vault gives per page.
 const PAGE: i32 = 25;
 
@@ -213,6 +222,28 @@ impl Vault for KeyVault {
         self.call(update).await.map_err(|problem| problem.writing(Operation::Update, Some(version)))
     }
 
+    /// One PUT, which is one version: nothing less proves the right to it.
+    async fn prove_first_write(&self) -> Result<(), VaultError> {
+        let name = probe_name(self.name());
+        let set = async |client: Arc<SecretClient>| {
+            let parameters = SetSecretParameters {
+                value: Some(PROBE.to_owned()),
+                content_type: Some("text/plain".to_owned()),
+                tags: None,
+                secret_attributes: None,
+            };
+            let body: RequestContent<_> = parameters.try_into().map_err(|error| Problem::of(&error))?;
+            let response = client.set_secret(&name, body, None).await.map_err(|error| Problem::of(&error))?;
+            let stored = response.into_model().map_err(|_| Problem::NotUnderstood)?;
+            version(&stored).map(drop).ok_or(Problem::NotUnderstood)
+        };
+        self.call(set).await.map_err(|problem| match problem.writing(Operation::Set, None) {
+            // Of a secret that a person may have tidied away, he must hear which.
+            VaultError::NotWritable(what) => VaultError::NotWritable(format!("the secret {name}, written as a proof: {what}")),
+            other => other,
+        })
+    }
+
     fn writer(&self) -> &str {
         &self.writer
     }
@@ -248,10 +279,16 @@ pub fn vault_url(text: &str) -> Result<String, &'static str> {
 
 /// Checks `TOKEN_SECRET_NAME`; see [`vault_url`].
 pub fn secret_name(text: &str) -> Result<(), &'static str> {
-    if text.is_empty() || text.len() > 127 || !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+    if text.is_empty() || text.len() > MOST_NAME || !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
         return Err("is not a secret's name: 1 to 127 letters, digits and hyphens");
     }
     Ok(())
+}
+
+/// The name of the secret that is written for proof. The longest names are cut, and still differ from it.
+fn probe_name(name: &str) -> String {
+    let cut = &name[..name.len().min(MOST_NAME - PROBE_ENDING.len())];
+    format!("{cut}{PROBE_ENDING}")
 }
 
 fn version(resource: &impl ResourceExt) -> Option<VersionId> {
@@ -284,6 +321,16 @@ mod tests {
         assert!(secret_name("a").is_ok() && secret_name("exact-online-token").is_ok());
         for name in ["", "a/b", "a b", &"a".repeat(128)] {
             assert!(secret_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_probe_has_a_name_of_its_own_that_the_vault_takes() {
+        assert_eq!(probe_name("exact-online-token"), "exact-online-token-doctor");
+        for length in [1, 119, 120, 121, 126, 127] {
+            let name = "a".repeat(length);
+            let probe = probe_name(&name);
+            assert!(secret_name(&probe).is_ok() && probe != name, "{probe}");
         }
     }
 }

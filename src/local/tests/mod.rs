@@ -193,6 +193,28 @@ async fn versions_need_the_lock_and_their_proof_an_existing_version() {
 }
 
 #[tokio::test]
+async fn the_proof_for_a_first_version_is_a_real_rewrite_and_needs_the_lock() {
+    let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).unwrap());
+    let scene = Scene::new();
+    assert!(matches!(scene.store.prove_first_write().await, Err(VaultError::NotWritable(_))), "without the lock");
+    assert!(!scene.path.exists());
+    scene.store.lock(&me()).await.unwrap();
+    scene.store.prove_first_write().await.unwrap();
+    assert_eq!(mode(&scene.path), 0o600);
+    assert_eq!((scene.other.read().await.unwrap().map(|snapshot| snapshot.etag), scene.other.list().await), (None, Ok(vec![])), "it is empty");
+    let before = inode(&scene.path);
+    scene.store.prove_first_write().await.unwrap();
+    assert_ne!(inode(&scene.path), before);
+
+    let scene = Scene::begun().await;
+    let before = (scene.store.read().await.unwrap().unwrap().ledger, scene.store.list().await.unwrap());
+    scene.store.prove_first_write().await.unwrap();
+    assert_eq!((scene.store.read().await.unwrap().unwrap().ledger, scene.store.list().await.unwrap()), before);
+    fs::create_dir(scene.beside(".new")).unwrap();
+    assert!(matches!(scene.store.prove_first_write().await, Err(VaultError::NotWritable(_))), "what is in the way");
+}
+
+#[tokio::test]
 async fn head_candidates_open_attempts_and_the_last_20_versions_are_kept() {
     let scene = Scene::begun().await;
     for number in 2..=4 {

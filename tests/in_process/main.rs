@@ -7,6 +7,7 @@ mod clocks;
 mod contract;
 mod crash_matrix;
 mod day;
+mod ending;
 #[path = "../ledger_contract/mod.rs"]
 mod ledger_contract;
 mod life;

@@ -16,7 +16,7 @@ use crate::get_token::{Ask, HandedOut, NoToken};
 use crate::local::{self, EmbeddedStore};
 use crate::ports::{Clock, LedgerStore, Vault};
 use crate::refresh_token::{Refresher, Tick};
-use crate::status::{LockHolder, Status};
+use crate::status::{self, LockHolder, Status};
 use crate::token::schedule::Policy;
 use crate::token::{ChainIdentity, Fingerprint, Secret};
 
@@ -41,6 +41,7 @@ impl Broker {
     /// Wires what the settings name. Reads and sends nothing yet: the host waits for the first answer, and every upstream may be down.
     pub fn open(config: Config) -> Result<Self, ConfigError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let consent_url = config.consent_url();
         let exact = config.exact;
         let http = crate::http::client(&exact.base_url).map_err(no_certificates)?;
         let Behind { vault, ledger, place, embedded } = match config.store {
@@ -58,8 +59,9 @@ impl Broker {
             lock_id: ledger.lock_id(),
         };
         let endpoint = Arc::new(ExactOnline::new(http, exact.base_url, exact.client_id, exact.client_secret.clone()));
-        let refresher = Arc::new(Refresher::new(Arc::clone(&endpoint) as _, vault, ledger, clock, policy));
-        let consent = Consent::new(Arc::clone(&refresher), endpoint, &exact.client_secret, None);
+        let refresher = Refresher::new(Arc::clone(&endpoint) as _, vault, ledger, clock, policy).with_consent_at(consent_url);
+        let refresher = Arc::new(refresher);
+        let consent = Consent::new(Arc::clone(&refresher), endpoint, &exact.client_secret, config.redirect_uri);
         Ok(Self { refresher, consent, place, embedded })
     }
 
@@ -90,12 +92,18 @@ impl Broker {
         &self.place
     }
 
-    /// What is known of the chain.
+    /// What is known of the chain, to a person who waits for it.
     pub async fn status(&self) -> Status {
-        let mut status = Status::of(&self.refresher).await;
+        self.with_place(Status::of(&self.refresher).await).await
+    }
+
+    async fn with_place(&self, mut status: Status) -> Status {
         self.place.clone_into(&mut status.store);
         if let Some(store) = &self.embedded {
-            status.lock_holder = store.holder().await.ok().flatten().map(|local::Holder { pid, since }| LockHolder { pid, since });
+            // The file's disk may hang as well as any service.
+            let holder = tokio::time::timeout(status::LOOK, store.holder()).await;
+            let holder = holder.ok().and_then(Result::ok).flatten();
+            status.lock_holder = holder.map(|local::Holder { pid, since }| LockHolder { pid, since });
         }
         status
     }
@@ -138,5 +146,13 @@ impl UseCases for Broker {
 
     async fn get_token(&self, ask: Ask) -> Result<HandedOut, NoToken> {
         Self::get_token(self, ask).await
+    }
+
+    async fn status(&self) -> Status {
+        self.with_place(Status::soon(&self.refresher).await).await
+    }
+
+    fn consent_url(&self) -> Option<&str> {
+        self.refresher.consent_url()
     }
 }

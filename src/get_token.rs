@@ -116,7 +116,7 @@ impl Refresher {
     }
 
     fn warnings(&self, view: &View, look: Option<LookError>) -> Vec<String> {
-        let mut warnings = Vec::new();
+        let mut warnings: Vec<String> = self.ending(view).into_iter().collect();
         if let Some(problem) = look {
             let from = if view.from_vault_alone { "is the latest that the vault has" } else { "comes from memory" };
             warnings.push(format!("the token {from}: {problem}"));

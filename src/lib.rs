@@ -36,7 +36,7 @@
 //! 6. No version of a Key Vault secret is ever deleted or disabled.
 //! 7. `GetToken` never hands out a token with less life than was asked for, and never refuses a caller whom the token at hand would satisfy.
 //! 8. A failed refresh never takes away a token that is still valid.
-//! 9. Timer and `GetToken` always answer with a non-empty JSON object; a bad setting fails invocations, it never ends the process.
+//! 9. Timer, `GetToken` and `Status` always answer with a non-empty JSON object; a bad setting fails invocations, it never ends the process.
 //!
 //! # What nobody can close
 //!

@@ -2,15 +2,22 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, Serializer};
 
+use crate::refresh_token::memory::View;
 use crate::refresh_token::{LookError, Refresher};
-use crate::token::schedule::{Answer, Due, Why, answer, due};
+use crate::token::Ledger;
+use crate::token::schedule::{Answer, Due, Mode, Policy, Wait, Why, answer, due};
 
 /// Raised when a member changes its meaning or goes away.
 const VERSION: u32 = 1;
+
+/// A monitor waits this long for the store; then what memory has is said. Store and monitor may both be slow, and a caller's own limit is seldom less
+/// than 10 s.
+pub const LOOK: Duration = Duration::from_secs(4);
 
 /// The state in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -37,8 +44,17 @@ pub struct Status {
     pub state: State,
     /// In a sentence.
     pub summary: String,
-    /// Whether a caller of `GetToken` who asks for nothing special would be served from what is stored.
+    /// Settings that are missing or wrong, and what to do: by name, without a value. Nothing else is known then.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+    /// Whether a caller of `GetToken` who asks for nothing special would be served: by the token at hand, or by a refresh that may be made for him
+    /// and that nothing speaks against.
     pub servable: bool,
+    /// When this was found out, by the store's clock.
+    #[serde(serialize_with = "to_the_second")]
+    pub at: Option<Timestamp>,
+    /// How many seconds before then the store was last read. None: never by this process.
+    pub store_read_seconds_ago: Option<u64>,
     /// Where the tokens are kept.
     pub store: String,
     /// The app and the site that the tokens are for.
@@ -56,6 +72,8 @@ pub struct Status {
     pub refresh_token_expires_at: Option<Timestamp>,
     /// Whole days until then.
     pub refresh_token_days_left: Option<i64>,
+    /// Where a person connects again. None: there is no such page, and `exact-token-broker consent` does it.
+    pub consent_url: Option<String>,
     /// When the stored pair was granted.
     #[serde(serialize_with = "to_the_second")]
     pub last_grant_at: Option<Timestamp>,
@@ -71,6 +89,9 @@ pub struct Status {
     pub last_failure_class: Option<&'static str>,
     /// The same in words.
     pub last_failure: Option<String>,
+    /// When that was.
+    #[serde(serialize_with = "to_the_second")]
+    pub last_failure_at: Option<Timestamp>,
     /// Token requests on this UTC day; 200 at most.
     pub requests_today: u32,
     /// Token requests of the last hour that brought no grant; 8 at most, 9 with a code exchange.
@@ -99,21 +120,75 @@ impl Status {
     /// Looks at the store and says what it found. Sends nothing and takes no lock.
     pub async fn of(refresher: &Arc<Refresher>) -> Self {
         let looked = refresher.look().await;
+        Self::from_memory(refresher, looked)
+    }
+
+    /// The same for who does not wait long: a store that is silent is left to itself after [`LOOK`], and memory answers.
+    pub async fn soon(refresher: &Arc<Refresher>) -> Self {
+        let looked = tokio::select! {
+            biased;
+            looked = refresher.look() => looked,
+            () = refresher.clock.sleep(LOOK) => {
+                Err(LookError::Unavailable(format!("the token store does not answer within {} s", LOOK.as_secs())))
+            }
+        };
+        Self::from_memory(refresher, looked)
+    }
+
+    /// Of an installation whose settings cannot be used. No problem holds a value.
+    #[must_use]
+    pub fn misconfigured(problems: &[String]) -> Self {
+        let summary = format!("settings are missing or wrong: {}", problems.join("; "));
+        let next = "nothing, until the settings are right".to_owned();
+        Self { state: State::Misconfigured, summary, problems: problems.to_vec(), next, ..Self::unknown() }
+    }
+
+    /// Where nothing could be found out in time.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self {
+            version: VERSION,
+            state: State::Degraded,
+            summary: "the token store has not been read yet".to_owned(),
+            problems: Vec::new(),
+            servable: false,
+            at: None,
+            store_read_seconds_ago: None,
+            store: String::new(),
+            base_url: None,
+            access_token_seconds_left: 0,
+            access_token_expires_at: None,
+            renewable_at: None,
+            refresh_token_expires_at: None,
+            refresh_token_days_left: None,
+            consent_url: None,
+            last_grant_at: None,
+            next: String::new(),
+            epoch: None,
+            generation: None,
+            failures_in_a_row: 0,
+            last_failure_class: None,
+            last_failure: None,
+            last_failure_at: None,
+            requests_today: 0,
+            ungranted_this_hour: 0,
+            open_attempts: 0,
+            candidates: 0,
+            lock_holder: None,
+            build: env!("CARGO_PKG_VERSION"),
+        }
+    }
+
+    /// From what this process knows, after a look at the store that may have failed.
+    fn from_memory(refresher: &Refresher, looked: Result<(), LookError>) -> Self {
         let view = refresher.view();
-        let mut status = Self::unknown();
+        let mut status = Self { at: Some(view.now), store_read_seconds_ago: view.age.map(|age| age.as_secs()), ..Self::unknown() };
+        status.consent_url = refresher.consent_url().map(str::to_owned);
         let answer = answer(view.servable.as_deref(), view.served_at, crate::get_token::Ask::DEFAULT_MIN_VALIDITY);
         status.servable = matches!(answer, Answer::Token { .. });
-        if let Some(credential) = view.servable.as_deref() {
-            status.base_url = Some(credential.chain.base_url.clone());
-            // The age of an imported token is not known until it has brought a pair.
-            if let Some(access) = &credential.access {
-                status.last_grant_at = Some(credential.granted_at);
-                status.refresh_token_expires_at = Some(credential.refresh_token_expires_at());
-                let days = credential.refresh_token_expires_at().duration_since(view.now).max(SignedDuration::ZERO).as_hours() / 24;
-                status.refresh_token_days_left = Some(days);
-                status.access_token_expires_at = Some(access.expires_at);
-                status.access_token_seconds_left = access.expires_at.duration_since(view.served_at).as_secs().max(0);
-            }
+        status.tell_tokens(&view);
+        if let Some(ledger) = &view.ledger {
+            status.tell_ledger(ledger, &view);
         }
         if let Err(problem) = looked {
             (status.state, status.summary) = match problem {
@@ -121,22 +196,51 @@ impl Status {
                 LookError::Damaged(why) | LookError::Unavailable(why) => (State::Degraded, why),
             };
             "nothing, until the store can be read".clone_into(&mut status.next);
-            return status;
+        } else if let Some(ledger) = &view.ledger {
+            status.servable |= a_refresh_would_serve(refresher, ledger, &view);
+            status.judge(refresher, ledger, &view);
         }
-        let Some(ledger) = &view.ledger else { return status };
+        if let Some(ending) = refresher.ending(&view) {
+            match status.state {
+                State::Connected => (status.state, status.summary) = (State::Degraded, ending),
+                State::Degraded => status.summary = format!("{}; {ending}", status.summary),
+                State::ConsentRequired | State::NeverConnected | State::Misconfigured => {}
+            }
+        }
+        status
+    }
+
+    fn tell_tokens(&mut self, view: &View) {
+        let Some(credential) = view.servable.as_deref() else { return };
+        self.base_url = Some(credential.chain.base_url.clone());
+        // The age of an imported token is not known until it has brought a pair.
+        let Some(access) = &credential.access else { return };
+        self.last_grant_at = Some(credential.granted_at);
+        self.refresh_token_expires_at = Some(credential.refresh_token_expires_at());
+        let days = credential.refresh_token_expires_at().duration_since(view.now).max(SignedDuration::ZERO).as_hours() / 24;
+        self.refresh_token_days_left = Some(days);
+        self.access_token_expires_at = Some(access.expires_at);
+        self.access_token_seconds_left = access.expires_at.duration_since(view.served_at).as_secs().max(0);
+    }
+
+    fn tell_ledger(&mut self, ledger: &Ledger, view: &View) {
+        self.renewable_at = view.servable.as_deref().map(|credential| crate::token::schedule::renewable_at(ledger, credential, view.now));
+        self.epoch = Some(ledger.epoch);
+        self.generation = Some(ledger.generation);
+        self.failures_in_a_row = ledger.last_failure.map_or(0, |failure| failure.in_a_row);
+        self.last_failure_class = ledger.last_failure.map(|failure| failure.what.class());
+        self.last_failure = ledger.last_failure.map(|failure| failure.what.to_string());
+        self.last_failure_at = ledger.last_failure.map(|failure| failure.at);
+        self.requests_today = ledger.requests_today(view.now);
+        self.ungranted_this_hour = ledger.ungranted_in_hour(view.now);
+        self.open_attempts = ledger.open.len();
+        self.candidates = ledger.candidates.len();
+    }
+
+    fn judge(&mut self, refresher: &Refresher, ledger: &Ledger, view: &View) {
         let next = due(ledger, view.head.as_deref(), view.now, &refresher.policy);
-        status.next = said(&next, crate::token::schedule::next_probe(ledger, view.now));
-        status.renewable_at = view.servable.as_deref().map(|credential| crate::token::schedule::renewable_at(ledger, credential, view.now));
-        status.epoch = Some(ledger.epoch);
-        status.generation = Some(ledger.generation);
-        status.failures_in_a_row = ledger.last_failure.map_or(0, |failure| failure.in_a_row);
-        status.last_failure_class = ledger.last_failure.map(|failure| failure.what.class());
-        status.last_failure = ledger.last_failure.map(|failure| failure.what.to_string());
-        status.requests_today = ledger.requests_today(view.now);
-        status.ungranted_this_hour = ledger.ungranted_in_hour(view.now);
-        status.open_attempts = ledger.open.len();
-        status.candidates = ledger.candidates.len();
-        (status.state, status.summary) = match &next {
+        self.next = said(&next, crate::token::schedule::next_probe(ledger, view.now));
+        (self.state, self.summary) = match &next {
             Due::NeedsConsent(Why::NeverConnected) => {
                 (State::NeverConnected, "no token is stored yet: a person has to connect Exact Online".to_owned())
             }
@@ -148,42 +252,26 @@ impl Status {
                 None if ledger.rebuilt_at.is_some() => {
                     (State::Degraded, "the ledger was lost and was rebuilt from the vault; the next grant settles it".to_owned())
                 }
-                None if status.access_token_expires_at.is_none() => {
+                None if self.access_token_expires_at.is_none() => {
                     (State::Connected, "a refresh token is stored; it has brought no pair yet".to_owned())
                 }
                 None => (State::Connected, "connected to Exact Online".to_owned()),
             },
         };
-        status
     }
+}
 
-    fn unknown() -> Self {
-        Self {
-            version: VERSION,
-            state: State::Degraded,
-            summary: "the token store has not been read yet".to_owned(),
-            servable: false,
-            store: String::new(),
-            base_url: None,
-            access_token_seconds_left: 0,
-            access_token_expires_at: None,
-            renewable_at: None,
-            refresh_token_expires_at: None,
-            refresh_token_days_left: None,
-            last_grant_at: None,
-            next: String::new(),
-            epoch: None,
-            generation: None,
-            failures_in_a_row: 0,
-            last_failure_class: None,
-            last_failure: None,
-            requests_today: 0,
-            ungranted_this_hour: 0,
-            open_attempts: 0,
-            candidates: 0,
-            lock_holder: None,
-            build: env!("CARGO_PKG_VERSION"),
-        }
+/// Whether a caller for whom no token is at hand would get one all the same: a refresh may be made now, or so soon that he waits for it, and the last
+/// one went well. Without this, nothing would be servable for most of the day where tokens are fetched only when they are asked for.
+fn a_refresh_would_serve(refresher: &Refresher, ledger: &Ledger, view: &View) -> bool {
+    if ledger.last_failure.is_some() || !ledger.open.is_empty() || view.ledger_lost {
+        return false;
+    }
+    let policy = Policy { mode: Mode::KeepWarm, ..refresher.policy.clone() };
+    match due(ledger, view.head.as_deref(), view.now, &policy) {
+        Due::Now(_) => true,
+        Due::NotYet { until, why: Wait::TooYoung } => until.duration_since(view.now) < crate::get_token::Ask::DEFAULT_MAX_WAIT,
+        Due::NotYet { .. } | Due::NeedsConsent(_) => false,
     }
 }
 

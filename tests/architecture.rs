@@ -25,7 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("status", &["get_token", "ports", "refresh_token", "token"]),
     ("config", &["azure", "exact_online", "token"]),
     ("telemetry", &[]),
-    ("functions", &["config", "get_token", "refresh_token", "token"]),
+    ("functions", &["config", "get_token", "refresh_token", "status", "token"]),
     ("cli", &["app", "config", "consent", "functions", "get_token", "refresh_token", "status", "telemetry", "token"]),
 ];
 
@@ -191,7 +191,7 @@ fn functions_routes_and_readme_agree() {
         })
         .collect();
     functions.sort();
-    assert_eq!(functions, ["GetToken", "RefreshToken"]);
+    assert_eq!(functions, ["GetToken", "RefreshToken", "Status"]);
     let (readme, routes) = (read("README.md"), read("src/functions/route.rs"));
     for function in functions {
         assert!(readme.contains(&function) && routes.contains(&function), "{function}");

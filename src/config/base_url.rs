@@ -27,7 +27,7 @@ pub(super) fn read(text: &str) -> Result<String, &'static str> {
 }
 
 /// The parser has already brought the shorter ways to write an IPv4 address into the long one.
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     let v6 = host.trim_start_matches('[').trim_end_matches(']').parse::<Ipv6Addr>();
     host == "localhost" || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback()) || v6.is_ok_and(|address| address.is_loopback())
 }

@@ -8,6 +8,7 @@ pub mod source;
 
 mod azure;
 mod base_url;
+mod redirect_uri;
 mod table;
 
 use std::fmt;
@@ -20,8 +21,9 @@ use crate::token::schedule::Mode;
 pub use azure::AzureStore;
 pub use source::{command_line, environment};
 pub use table::{
-    AZURE_CLIENT_ID, EXACT_BASE_URL, EXACT_CLIENT_ID, EXACT_CLIENT_SECRET, EXACT_REGION, FUNCTIONS_CUSTOMHANDLER_PORT, KEY_VAULT_URL, REFRESH_POLICY,
-    RUST_LOG, SETTINGS, STORAGE, STORAGE_ACCOUNT, STORAGE_CLIENT_ID, STORAGE_CREDENTIAL, STORAGE_URI, Setting, TOKEN_FILE, TOKEN_SECRET_NAME,
+    AZURE_CLIENT_ID, EXACT_BASE_URL, EXACT_CLIENT_ID, EXACT_CLIENT_SECRET, EXACT_REDIRECT_URI, EXACT_REGION, FUNCTIONS_CUSTOMHANDLER_PORT,
+    KEY_VAULT_URL, REFRESH_POLICY, RUST_LOG, SETTINGS, STORAGE, STORAGE_ACCOUNT, STORAGE_CLIENT_ID, STORAGE_CREDENTIAL, STORAGE_URI, Setting,
+    TOKEN_FILE, TOKEN_SECRET_NAME,
 };
 
 /// Everything that the settings say.
@@ -32,6 +34,8 @@ pub struct Config {
     pub store: Store,
     /// When a tick refreshes.
     pub mode: Mode,
+    /// Where Exact sends the browser back to, as it was registered. None: neither a setting nor the platform tells.
+    pub redirect_uri: Option<String>,
     /// What looks odd and may be right all the same: to be logged as warnings, once, at start.
     pub remarks: Vec<String>,
 }
@@ -62,7 +66,9 @@ const APP_ROOT: &str = "FUNCTIONS_APP_ROOT_PATH";
 /// Each is present in some kind of function app in Azure, and none on a developer's machine (azure-functions-host, `EnvironmentSettingNames`).
 const PLATFORM: [&str; 3] = ["WEBSITE_INSTANCE_ID", "WEBSITE_POD_NAME", "WEBSITE_SITE_NAME"];
 /// The host takes this alone for a sign of the Consumption plan on Linux; other containers have it too, so here the second must stand beside it.
-const PLATFORM_TOGETHER: [&str; 2] = ["CONTAINER_NAME", "WEBSITE_HOSTNAME"];
+const PLATFORM_TOGETHER: [&str; 2] = ["CONTAINER_NAME", HOST];
+/// By which the app is reached, with the port where that is not the scheme's own.
+const HOST: &str = "WEBSITE_HOSTNAME";
 /// Set by Core Tools, which imitate some of the above.
 const CORE_TOOLS: &str = "FUNCTIONS_CORETOOLS_ENVIRONMENT";
 
@@ -83,6 +89,13 @@ pub struct ConfigError {
 }
 
 impl Config {
+    /// The page where a person connects: the function `Consent` beside the `ConsentCallback` that Exact sends the browser back to. None where it sends
+    /// it elsewhere, to be copied by hand.
+    #[must_use]
+    pub fn consent_url(&self) -> Option<String> {
+        redirect_uri::consent_page(self.redirect_uri.as_deref()?)
+    }
+
     /// Reads all settings. `current` is the folder that the app's root is looked for from; it matters only where the host does not tell the root.
     ///
     /// An empty or blank value counts as absent, and white space around a value is dropped.
@@ -91,10 +104,13 @@ impl Config {
         let exact = settings.exact();
         let store = settings.store(current);
         let mode = settings.mode();
+        let redirect_uri = settings.redirect_uri();
         settings.text(RUST_LOG);
         settings.problems.extend(port(&settings.lookup).err());
         match (exact, store, mode) {
-            (Some(exact), Some(store), Some(mode)) if settings.problems.is_empty() => Ok(Self { exact, store, mode, remarks: settings.remarks }),
+            (Some(exact), Some(store), Some(mode)) if settings.problems.is_empty() => {
+                Ok(Self { exact, store, mode, redirect_uri, remarks: settings.remarks })
+            }
             _ => Err(ConfigError { problems: settings.problems }),
         }
     }
@@ -227,6 +243,16 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             "" | "keep-warm" => Some(Mode::KeepWarm),
             "on-demand" => Some(Mode::OnDemand),
             _ => self.wrong(REFRESH_POLICY, "is not a policy; set it to keep-warm or on-demand"),
+        }
+    }
+
+    fn redirect_uri(&mut self) -> Option<String> {
+        match self.text(EXACT_REDIRECT_URI)? {
+            Some(given) => match redirect_uri::check(&given) {
+                Ok(()) => Some(given),
+                Err(what) => self.wrong(EXACT_REDIRECT_URI, what),
+            },
+            None => redirect_uri::of_host(&given(&self.lookup, HOST)?),
         }
     }
 

@@ -24,6 +24,12 @@ pub const EXACT_CLIENT_ID: Setting =
 /// Secret part of it.
 pub const EXACT_CLIENT_SECRET: Setting =
     Setting { name: "EXACT_CLIENT_SECRET", meaning: "its client secret; in Azure a Key Vault reference", default: "required" };
+/// Where Exact sends the browser back to.
+pub const EXACT_REDIRECT_URI: Setting = Setting {
+    name: "EXACT_REDIRECT_URI",
+    meaning: "redirect URI of the app, exactly as registered; https, or http on a loopback address",
+    default: "`https://$WEBSITE_HOSTNAME/api/ConsentCallback`",
+};
 /// The store for production.
 pub const KEY_VAULT_URL: Setting = Setting {
     name: "KEY_VAULT_URL",
@@ -76,6 +82,7 @@ pub const SETTINGS: &[Setting] = &[
     EXACT_BASE_URL,
     EXACT_CLIENT_ID,
     EXACT_CLIENT_SECRET,
+    EXACT_REDIRECT_URI,
     KEY_VAULT_URL,
     TOKEN_SECRET_NAME,
     AZURE_CLIENT_ID,

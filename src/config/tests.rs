@@ -46,6 +46,7 @@ fn all_mistakes_are_reported_at_once_by_name_and_without_a_value() {
         ("EXACT_BASE_URL", canary),
         ("EXACT_CLIENT_ID", ""),
         ("EXACT_CLIENT_SECRET", " \t"),
+        ("EXACT_REDIRECT_URI", canary),
         ("KEY_VAULT_URL", canary),
         ("REFRESH_POLICY", canary),
         ("FUNCTIONS_CUSTOMHANDLER_PORT", canary),
@@ -60,11 +61,35 @@ fn all_mistakes_are_reported_at_once_by_name_and_without_a_value() {
         "KEY_VAULT_URL",
         "AzureWebJobsStorage",
         "REFRESH_POLICY",
+        "EXACT_REDIRECT_URI",
         "FUNCTIONS_CUSTOMHANDLER_PORT",
     ];
     assert_eq!(named, expected);
     assert!(!format!("{error} {error:?}").contains(canary));
-    assert_eq!(error.to_string().matches("; EXACT_").count(), 3);
+    assert_eq!(error.to_string().matches("; EXACT_").count(), 4);
+}
+
+#[test]
+fn the_redirect_uri_is_what_was_registered_or_that_of_the_host() {
+    let both = |with: &[(&str, &str)]| {
+        let config = read(with).unwrap();
+        (config.redirect_uri.clone(), config.consent_url())
+    };
+    let some = |redirect: &str, page: &str| (Some(redirect.to_owned()), Some(page.to_owned()));
+    assert_eq!(both(&[]), (None, None));
+    let host = ("WEBSITE_HOSTNAME", "made-up.azurewebsites.net");
+    let of_host = some("https://made-up.azurewebsites.net/api/ConsentCallback", "https://made-up.azurewebsites.net/api/Consent");
+    assert_eq!(both(&[host]), of_host);
+    let own = "https://api.example/exact/api/consentcallback";
+    assert_eq!(both(&[host, ("EXACT_REDIRECT_URI", own)]), some(own, "https://api.example/exact/api/Consent"));
+    // As Core Tools say it.
+    let local = some("http://localhost:7071/api/ConsentCallback", "http://localhost:7071/api/Consent");
+    assert_eq!(both(&[("WEBSITE_HOSTNAME", "localhost:7071")]), local);
+    // For pasting: nobody answers there.
+    let elsewhere = "https://made-up.example/done";
+    assert_eq!(both(&[("EXACT_REDIRECT_URI", elsewhere)]), (Some(elsewhere.to_owned()), None));
+    assert_eq!(both(&[("WEBSITE_HOSTNAME", "no host")]), (None, None), "what the platform says is no mistake of a person");
+    assert!(problems(&[("EXACT_REDIRECT_URI", "http://made-up.example/api/ConsentCallback")])[0].contains("EXACT_REDIRECT_URI: is http"));
 }
 
 #[test]

@@ -30,6 +30,7 @@ use tracing::Instrument;
 use crate::config::ConfigError;
 use crate::get_token::{Ask, HandedOut, NoToken};
 use crate::refresh_token::Tick;
+use crate::status::Status;
 
 use reply::{Refused, Reply};
 use route::Route;
@@ -42,6 +43,9 @@ const TICK_LIMIT: Duration = Duration::from_secs(585);
 /// A call is answered this long after the caller's `max_wait` (200 s at most) whatever hangs: Data Factory gives up at 230 s.
 const CALL_MARGIN: Duration = Duration::from_secs(15);
 
+/// What is known is said by then, whatever hangs: the store has [`crate::status::LOOK`], and the settings may still be on their way.
+const STATUS_LIMIT: Duration = Duration::from_secs(10);
+
 /// What the host can ask for.
 #[async_trait]
 pub trait UseCases: Send + Sync + 'static {
@@ -53,6 +57,12 @@ pub trait UseCases: Send + Sync + 'static {
 
     /// One answer to a caller.
     async fn get_token(&self, ask: Ask) -> Result<HandedOut, NoToken>;
+
+    /// What is known of the chain, within a few seconds.
+    async fn status(&self) -> Status;
+
+    /// Where a person connects again, if there is a page for it.
+    fn consent_url(&self) -> Option<&str>;
 }
 
 /// What stands behind the routes. Wrong settings fail each invocation and never keep the process from answering: the host restarts a process
@@ -141,6 +151,7 @@ async fn invocation(state: State, running: Running, route: Route, request: Reque
             Route::Alive => Ok(Reply::Alive),
             Route::RefreshToken => refresh_token(state, running, request).await,
             Route::GetToken => get_token(state, running, request).await,
+            Route::Status => status(state, running, request).await,
         };
         reply.unwrap_or_else(|unsaid| {
             unsaid.log(route);
@@ -172,11 +183,30 @@ async fn get_token(state: State, running: Running, request: Request) -> Result<R
     let limit = ask.max_wait.unsigned_abs() + CALL_MARGIN;
     let work = async move {
         match state.broker().await {
-            Ok(broker) => broker.get_token(ask).await.map_or_else(Reply::NoToken, Reply::Token),
+            Ok(broker) => match broker.get_token(ask).await {
+                Ok(token) => Reply::Token(token),
+                Err(no_token) => Reply::NoToken { no_token, consent_url: broker.consent_url().map(str::to_owned) },
+            },
             Err(error) => Reply::BadSettings(error),
         }
     };
     owned(running, limit, work, Route::GetToken).await
+}
+
+/// In the same form whatever is wrong: who watches this must not need to tell one error body from another.
+async fn status(state: State, running: Running, request: Request) -> Result<Reply, Reply> {
+    body::read(request.into_body()).await?;
+    let work = async move {
+        let status = match state.broker().await {
+            Ok(broker) => broker.status().await,
+            Err(error) => Status::misconfigured(&error.problems),
+        };
+        Reply::Status(Box::new(status))
+    };
+    match owned(running, STATUS_LIMIT, work, Route::Status).await {
+        Err(Reply::Overdue) => Ok(Reply::Status(Box::new(Status::unknown()))),
+        other => other,
+    }
 }
 
 /// Runs a use case as a task of its own: a caller who hangs up does not cancel it, and a panic in it ends nothing else. Its outcome is logged by

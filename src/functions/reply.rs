@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::config::ConfigError;
 use crate::get_token::{HandedOut, NoToken};
 use crate::refresh_token::Tick;
+use crate::status::Status;
 
 use super::route::Route;
 
@@ -29,7 +30,13 @@ pub(super) enum Reply {
     /// To a caller, the token.
     Token(HandedOut),
     /// To a caller, why there is none.
-    NoToken(NoToken),
+    NoToken {
+        no_token: NoToken,
+        /// Where a person connects again.
+        consent_url: Option<String>,
+    },
+    /// To a monitor.
+    Status(Box<Status>),
     /// The request is not one that this program takes.
     Refused(Refused),
     /// No use case can run.
@@ -59,9 +66,15 @@ impl Reply {
         match self {
             Self::Alive | Self::Token(_) | Self::Tick(Tick { failed: false, .. }) => (StatusCode::OK, ""),
             Self::Tick(Tick { failed: true, .. }) => (StatusCode::INTERNAL_SERVER_ERROR, ""),
-            Self::NoToken(NoToken::ConsentRequired(_)) => (StatusCode::CONFLICT, "consent_required"),
-            Self::NoToken(NoToken::Unavailable { .. }) | Self::Overdue => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
-            Self::NoToken(NoToken::ServerError(_)) | Self::BadSettings(_) | Self::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+            Self::Status(status) if status.servable => (StatusCode::OK, ""),
+            Self::Status(_) => (StatusCode::SERVICE_UNAVAILABLE, ""),
+            Self::NoToken { no_token: NoToken::ConsentRequired(_), .. } => (StatusCode::CONFLICT, "consent_required"),
+            Self::NoToken { no_token: NoToken::Unavailable { .. }, .. } | Self::Overdue => {
+                (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
+            }
+            Self::NoToken { no_token: NoToken::ServerError(_), .. } | Self::BadSettings(_) | Self::Panicked => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "server_error")
+            }
             Self::Refused(Refused::NotFound) => (StatusCode::NOT_FOUND, "invalid_request"),
             Self::Refused(Refused::Method { .. }) => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
             Self::Refused(Refused::BodyTooSlow) => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
@@ -77,8 +90,9 @@ impl Reply {
         match self {
             Self::Alive | Self::Token(_) => String::new(),
             Self::Tick(tick) => tick.line.clone(),
-            Self::NoToken(NoToken::ConsentRequired(why)) => format!("{why}; {}", why.remedy()),
-            Self::NoToken(NoToken::ServerError(what) | NoToken::Unavailable { why: what, .. }) => what.clone(),
+            Self::Status(status) => status.summary.clone(),
+            Self::NoToken { no_token: NoToken::ConsentRequired(why), .. } => format!("{why}; {}", why.remedy()),
+            Self::NoToken { no_token: NoToken::ServerError(what) | NoToken::Unavailable { why: what, .. }, .. } => what.clone(),
             Self::Refused(refused) => refused.description(),
             Self::BadSettings(error) => format!("settings are missing or wrong: {error}"),
             Self::Panicked => "internal error; the log of the function app says where".to_owned(),
@@ -99,10 +113,16 @@ impl Reply {
                 tracing::warn!(expires_in = token.expires_in, "a token was handed out: {}", token.warnings.join("; "));
             }
             Self::Token(token) => tracing::debug!(expires_in = token.expires_in, "a token was handed out"),
-            Self::NoToken(NoToken::Unavailable { retry_after, .. }) => tracing::warn!(retry_after, "no token was handed out: {said}"),
-            Self::NoToken(NoToken::ConsentRequired(_) | NoToken::ServerError(_)) => tracing::error!("no token was handed out: {said}"),
+            // Whoever watches it asks often; what is wrong is said by those who fail of it.
+            Self::Status(status) => tracing::debug!(state = ?status.state, "the status was asked for: {said}"),
+            Self::NoToken { no_token: NoToken::Unavailable { retry_after, .. }, .. } => {
+                tracing::warn!(retry_after, "no token was handed out: {said}")
+            }
+            Self::NoToken { no_token: NoToken::ConsentRequired(_) | NoToken::ServerError(_), .. } => {
+                tracing::error!("no token was handed out: {said}")
+            }
             Self::BadSettings(_) => tracing::error!("{said}"),
-            Self::Refused(_) if route == Route::GetToken => tracing::info!(status = status.as_u16(), "a request was refused: {said}"),
+            Self::Refused(_) if route != Route::RefreshToken => tracing::info!(status = status.as_u16(), "a request was refused: {said}"),
             Self::Refused(_) => tracing::error!(status = status.as_u16(), "a timer invocation was refused: {said}"),
             Self::Overdue => tracing::error!("{said}"),
         }
@@ -122,10 +142,14 @@ impl Reply {
             Self::Alive => json!({ "status": "ok" }).to_string(),
             Self::Tick(tick) => json!({ "Outputs": {}, "Logs": [tick.line], "ReturnValue": null }).to_string(),
             Self::Token(token) => token_body(token),
+            Self::Status(status) => json_text(status),
             _ => {
                 let mut body = json!({ "error": self.status().1, "error_description": self.description() });
                 if let Some(seconds) = self.retry_after() {
                     body["retry_after"] = seconds.into();
+                }
+                if let Self::NoToken { no_token: NoToken::ConsentRequired(_), consent_url: Some(url) } = self {
+                    body["consent_url"] = url.as_str().into();
                 }
                 body.to_string()
             }
@@ -134,7 +158,7 @@ impl Reply {
 
     fn retry_after(&self) -> Option<i64> {
         match self {
-            Self::NoToken(NoToken::Unavailable { retry_after, .. }) => Some((*retry_after).max(1)),
+            Self::NoToken { no_token: NoToken::Unavailable { retry_after, .. }, .. } => Some((*retry_after).max(1)),
             Self::Overdue => Some(OVERDUE_RETRY_AFTER),
             _ => None,
         }
@@ -180,7 +204,7 @@ fn stands_as_it_is(text: &str) -> bool {
 }
 
 fn json_text(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("texts and whole numbers can be written as JSON")
+    serde_json::to_string(value).expect("texts, whole numbers and yes or no can be written as JSON")
 }
 
 #[derive(Serialize)]

@@ -14,10 +14,12 @@ pub(super) enum Route {
     RefreshToken,
     /// Forwarded HTTP: as the caller wrote it, and the host matches without regard to case and to a slash at the end.
     GetToken,
+    /// The same: what is known, for a monitor and for a person.
+    Status,
 }
 
 impl Route {
-    const ALL: [Self; 3] = [Self::Alive, Self::RefreshToken, Self::GetToken];
+    const ALL: [Self; 4] = [Self::Alive, Self::RefreshToken, Self::GetToken, Self::Status];
 
     /// The route of a request, or why there is none.
     pub(super) fn of(path: &str, method: &Method) -> Result<Self, Refused> {
@@ -34,7 +36,7 @@ impl Route {
         match self {
             Self::Alive => "GET, HEAD",
             Self::RefreshToken => "POST",
-            Self::GetToken => "GET",
+            Self::GetToken | Self::Status => "GET",
         }
     }
 
@@ -43,6 +45,7 @@ impl Route {
             Self::Alive => path == "/",
             Self::RefreshToken => path == "/RefreshToken",
             Self::GetToken => path.strip_suffix('/').unwrap_or(path).eq_ignore_ascii_case("/api/GetToken"),
+            Self::Status => path.strip_suffix('/').unwrap_or(path).eq_ignore_ascii_case("/api/Status"),
         }
     }
 }
@@ -146,6 +149,10 @@ mod tests {
             ("POST", "/RefreshToken", Ok(Route::RefreshToken)),
             ("GET", "/api/GetToken", Ok(Route::GetToken)),
             ("GET", "/api/gettoken/", Ok(Route::GetToken)),
+            ("GET", "/api/Status", Ok(Route::Status)),
+            ("GET", "/api/status/", Ok(Route::Status)),
+            ("POST", "/api/Status", Err(Refused::Method { allow: "GET" })),
+            ("GET", "/Status", Err(Refused::NotFound)),
             ("POST", "/", Err(Refused::Method { allow: "GET, HEAD" })),
             ("GET", "/RefreshToken", Err(Refused::Method { allow: "POST" })),
             ("HEAD", "/api/GetToken", Err(Refused::Method { allow: "GET" })),

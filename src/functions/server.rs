@@ -125,6 +125,7 @@ mod tests {
 
     use crate::get_token::{Ask, HandedOut, NoToken};
     use crate::refresh_token::Tick;
+    use crate::status::Status;
 
     use super::super::UseCases;
     use super::*;
@@ -148,6 +149,14 @@ mod tests {
         async fn get_token(&self, ask: Ask) -> Result<HandedOut, NoToken> {
             tokio::time::sleep(ask.max_wait.unsigned_abs()).await;
             Err(NoToken::Unavailable { why: "made-up reason".to_owned(), retry_after: 25 })
+        }
+
+        async fn status(&self) -> Status {
+            std::future::pending().await
+        }
+
+        fn consent_url(&self) -> Option<&str> {
+            None
         }
     }
 

@@ -32,6 +32,8 @@ struct Stub {
     answer: Option<Result<HandedOut, NoToken>>,
     tick: Option<Tick>,
     at_hand: Option<HandedOut>,
+    status: Option<Status>,
+    consent_url: Option<&'static str>,
 }
 
 #[async_trait]
@@ -48,6 +50,15 @@ impl UseCases for Stub {
     async fn get_token(&self, _: Ask) -> Result<HandedOut, NoToken> {
         let Some(answer) = self.answer.clone() else { std::future::pending().await };
         answer
+    }
+
+    async fn status(&self) -> Status {
+        let Some(status) = self.status.clone() else { std::future::pending().await };
+        status
+    }
+
+    fn consent_url(&self) -> Option<&str> {
+        self.consent_url
     }
 }
 
@@ -225,6 +236,50 @@ async fn every_reason_has_its_status_and_its_level() {
         assert_eq!(headers["cache-control"], "no-store");
         assert!(lines.len() == 1 && lines[0].1.starts_with(level) && lines[0].1.contains(INVOCATION), "{lines:?}");
         assert!(!format!("{body}{lines:?}").contains("made-up-key"));
+    }
+}
+
+#[tokio::test]
+async fn who_must_connect_again_is_told_where() {
+    for consent_url in [Some("https://made-up.example/api/Consent"), None] {
+        let tell = |no| State::new(Ok(Arc::new(Stub { answer: Some(Err(no)), consent_url, ..Stub::default() })));
+        let (_, _, body, _) = get_token(tell(NoToken::ConsentRequired(Why::NeverConnected))).await;
+        assert_eq!(body.get("consent_url").cloned(), consent_url.map(Value::from));
+        let (_, _, body, _) = get_token(tell(NoToken::ServerError("the ledger is damaged".to_owned()))).await;
+        assert!(body.get("consent_url").is_none(), "a log-in would not help");
+    }
+}
+
+#[tokio::test]
+async fn a_status_is_good_for_a_monitor_and_not_logged_as_trouble() {
+    for (servable, expected) in [(true, StatusCode::OK), (false, StatusCode::SERVICE_UNAVAILABLE)] {
+        let known = Status { servable, ..Status::unknown() };
+        let stub = Stub { status: Some(known), ..Stub::default() };
+        let (status, headers, body, lines) = ask(State::new(Ok(Arc::new(stub))), "GET", "/api/Status?code=made-up-key", "").await;
+        assert_eq!((status, &body["version"], &body["servable"], &body["state"]), (expected, &json!(1), &json!(servable), &json!("degraded")));
+        assert_eq!((&headers["cache-control"], &headers["content-type"]), (&"no-store".parse().unwrap(), &"application/json".parse().unwrap()));
+        assert!(body.get("problems").is_none());
+        assert!(lines.iter().all(|(_, line)| line.starts_with("debug ") && !line.contains("made-up-key")), "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_status_has_its_form_with_wrong_settings_as_well() {
+    let (status, headers, body, lines) = ask(wrong_settings(), "GET", "/api/Status", "").await;
+    assert_eq!((status, &headers["cache-control"]), (StatusCode::SERVICE_UNAVAILABLE, &"no-store".parse().unwrap()));
+    assert_eq!((&body["version"], &body["state"], &body["servable"]), (&json!(1), &json!("misconfigured"), &json!(false)));
+    assert_eq!(body["problems"], json!(["EXACT_CLIENT_ID: is missing; set it", "REFRESH_POLICY: is not a policy; set it"]));
+    assert_eq!(body["build"], env!("CARGO_PKG_VERSION"));
+    assert!(errors(&lines).is_empty(), "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_is_answered_within_seconds_whatever_hangs() {
+    for hanging in [State::new(Ok(Arc::new(Stub::default()))), State::opening()] {
+        let begun = tokio::time::Instant::now();
+        let (status, _, body, _) = ask(hanging, "GET", "/api/Status", "").await;
+        assert_eq!((status, &body["version"], &body["state"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(1), &json!("degraded")));
+        assert!(begun.elapsed() <= STATUS_LIMIT);
     }
 }
 

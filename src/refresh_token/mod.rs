@@ -1,9 +1,11 @@
 //! The refresh: how a token chain is kept alive without ever being lost.
 //!
 //! [`pass`] is the runbook of one refresh. [`tick`] is what the timer does with it. [`memory`] is what this process knows between the two,
-//! [`lease`] the lock that is kept alive meanwhile, [`bounded`] why no call hangs, [`single_flight`] how callers share one piece of work.
+//! [`lease`] the lock that is kept alive meanwhile, [`bounded`] why no call hangs, [`single_flight`] how callers share one piece of work, [`ending`] what
+//! a person hears before a refresh token dies.
 
 pub mod bounded;
+pub mod ending;
 pub mod lease;
 pub mod memory;
 pub mod pass;
@@ -49,6 +51,7 @@ pub struct Refresher {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) policy: Policy,
     pub(crate) memory: Memory,
+    consent_url: Option<String>,
     looks: SingleFlight<Result<(), LookError>>,
     passes: SingleFlight<Outcome>,
 }
@@ -105,7 +108,8 @@ impl Refresher {
     pub fn new(endpoint: Arc<dyn TokenEndpoint>, vault: Arc<dyn Vault>, ledger: Arc<dyn LedgerStore>, clock: Arc<dyn Clock>, policy: Policy) -> Self {
         let vault = Arc::new(Bounded::new(vault, &clock));
         let ledger = Arc::new(Bounded::new(ledger, &clock));
-        Self { endpoint, vault, ledger, clock, policy, memory: Memory::default(), looks: SingleFlight::default(), passes: SingleFlight::default() }
+        let (memory, looks, passes) = (Memory::default(), SingleFlight::default(), SingleFlight::default());
+        Self { endpoint, vault, ledger, clock, policy, memory, consent_url: None, looks, passes }
     }
 
     /// Runs a pass, or joins the one that is running. It is an owned task: a caller that goes away does not end it.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{LookError, Outcome, Refresher};
 use crate::token::schedule::{Answer, Due, Wait, answer, due};
@@ -108,6 +108,9 @@ impl Refresher {
 
     fn report(&self, last: Option<Outcome>) -> Tick {
         let view = self.view();
+        if let Some(warning) = self.ending(&view) {
+            warn!("{warning}");
+        }
         let alive = match answer(view.servable.as_deref(), view.served_at, jiff::SignedDuration::ZERO) {
             Answer::Token { remaining } => format!("the access token lives {} s more", remaining.as_secs()),
             Answer::RenewFirst | Answer::WaitUntil(_) | Answer::NeedsConsent => "there is no living access token".to_owned(),

@@ -5,6 +5,8 @@ mod get_token;
 #[cfg(test)]
 mod peers;
 #[cfg(test)]
+mod status;
+#[cfg(test)]
 mod timer;
 #[cfg(test)]
 mod wire;

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use exact_token_broker::functions::{self, State, UseCases};
 use exact_token_broker::get_token::{Ask, HandedOut, NoToken};
 use exact_token_broker::refresh_token::Tick;
+use exact_token_broker::status::Status;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -87,6 +88,15 @@ impl UseCases for Stub {
         self.asked.lock().unwrap().push(ask);
         self.act().await;
         Err(NoToken::Unavailable { why: "made-up reason".to_owned(), retry_after: 25 })
+    }
+
+    async fn status(&self) -> Status {
+        self.act().await;
+        Status { servable: matches!(self.does, Does::Succeed), ..Status::unknown() }
+    }
+
+    fn consent_url(&self) -> Option<&str> {
+        None
     }
 }
 

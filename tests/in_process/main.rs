@@ -8,6 +8,7 @@ mod consents;
 mod contract;
 mod crash_matrix;
 mod day;
+mod ending;
 #[path = "../ledger_contract/mod.rs"]
 mod ledger_contract;
 mod life;

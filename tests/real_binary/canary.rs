@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::leaks::{Evidence, pieces};
-use super::stage::{Answer, Stage, get_token_with};
+use super::stage::{Answer, Stage, get_with};
 
 const CLIENT_SECRET: &str = "SIMULATED-client-secret/+\"&=%zz";
 const FUNCTION_KEY: &str = "SIMULATED-function-key/+==";
@@ -120,7 +120,7 @@ async fn act(stage: &mut Stage, scene: &Scene, evidence: &mut Evidence) -> Funct
         }
         Scene::StoreNotWritable => fs::create_dir(PathBuf::from(format!("{}.new", stage.token_file().display()))).unwrap(),
         Scene::WrongSettings => {
-            for name in ["EXACT_REGION", "EXACT_BASE_URL", "REFRESH_POLICY", "RUST_LOG", "EXACT_CLIENT_ID", "KEY_VAULT_URL"] {
+            for name in ["EXACT_REGION", "EXACT_BASE_URL", "REFRESH_POLICY", "RUST_LOG", "EXACT_CLIENT_ID", "EXACT_REDIRECT_URI", "KEY_VAULT_URL"] {
                 stage.set(name, FOREIGN);
             }
             stage.set("EXACT_CLIENT_SECRET", &format!("@Microsoft.KeyVault({FOREIGN}"));
@@ -158,6 +158,9 @@ async fn act(stage: &mut Stage, scene: &Scene, evidence: &mut Evidence) -> Funct
         let body = if answer.status == 200 { "" } else { &answer.body };
         evidence.add("front end", &format!("{:?} {body}", answer.headers));
     }
+    let status = ask_status(&host).await;
+    assert_eq!(status.json()["version"], 1, "{status:?}");
+    evidence.add("status", &format!("{:?} {}", status.headers, status.body));
     // A tick that holds is left alone.
     if let Ok(tick) = tokio::time::timeout(Duration::from_secs(1), host.fire_timer(&TimerSample::normal())).await {
         let tick = tick.unwrap();
@@ -174,10 +177,18 @@ fn options(stage: &Stage) -> HostOptions {
     options
 }
 
-/// With the key in the query and in a header, and other people's secrets wherever they fit.
 async fn call(host: &FunctionsHost, max_wait: u32) -> Answer {
+    ask_for(host, "/api/GetToken", &format!("&max_wait={max_wait}")).await
+}
+
+async fn ask_status(host: &FunctionsHost) -> Answer {
+    ask_for(host, "/api/Status", "").await
+}
+
+/// With the key in the query and in a header, and other people's secrets wherever they fit.
+async fn ask_for(host: &FunctionsHost, path: &str, more: &str) -> Answer {
     let key: String = form_urlencoded::byte_serialize(FUNCTION_KEY.as_bytes()).collect();
-    let query = format!("?code={key}&state={FOREIGN}&{FOREIGN}=1&refresh_token={FOREIGN}&max_wait={max_wait}");
+    let target = format!("{path}?code={key}&state={FOREIGN}&{FOREIGN}=1&refresh_token={FOREIGN}{more}");
     let bearer = format!("Bearer {FOREIGN}");
     let headers = [
         ("x-functions-key", FUNCTION_KEY),
@@ -188,7 +199,7 @@ async fn call(host: &FunctionsHost, max_wait: u32) -> Answer {
         ("user-agent", FOREIGN),
         (FOREIGN, FOREIGN),
     ];
-    get_token_with(host, &query, &headers).await
+    get_with(host, &target, &headers).await
 }
 
 /// What people paste where a refresh token is asked for.
@@ -226,8 +237,13 @@ async fn foreign_requests(host: &FunctionsHost) {
         let reply = host.send_raw("POST", "/RefreshToken", &headers, body).await.unwrap();
         assert_eq!(reply.status, 400);
     }
-    for target in [format!("/{FOREIGN}"), format!("/api/GetToken/{FOREIGN}"), format!("/api/GetToken?min_validity={FOREIGN}"), format!("/%{FOREIGN}")]
-    {
+    for target in [
+        format!("/{FOREIGN}"),
+        format!("/api/GetToken/{FOREIGN}"),
+        format!("/api/GetToken?min_validity={FOREIGN}"),
+        format!("/api/Status/{FOREIGN}"),
+        format!("/%{FOREIGN}"),
+    ] {
         for method in ["GET", FOREIGN] {
             let reply = host.send_raw(method, &target, &headers, None).await.unwrap();
             assert!((400..500).contains(&reply.status), "{method} {target}: {}", reply.status);

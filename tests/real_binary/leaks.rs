@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use simulators::functions_host::{Channel, FunctionsHost, HostOptions, TimerSample};
+use simulators::functions_host::{Channel, FunctionsHost, HostOptions, Keys, TimerSample};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
-use super::stage::get_token;
+use super::stage::{get_token, get_with};
 
 /// A leaked run of twice this length holds a whole piece.
 const PIECE: usize = 16;
@@ -77,7 +77,7 @@ async fn a_secret_that_leaks_is_found_in_every_channel_of_the_host() {
         "customHandler": { "description": description, "enableForwardingHttpRequest": true },
     });
     std::fs::write(folder.path().join("host.json"), host_json.to_string()).unwrap();
-    for function in ["RefreshToken", "GetToken"] {
+    for function in ["RefreshToken", "GetToken", "Status"] {
         std::fs::create_dir(folder.path().join(function)).unwrap();
         let file = Path::new(function).join("function.json");
         std::fs::copy(root.join(&file), folder.path().join(&file)).unwrap();
@@ -86,12 +86,24 @@ async fn a_secret_that_leaks_is_found_in_every_channel_of_the_host() {
     host.fire_timer(&TimerSample::normal()).await.unwrap();
     assert_eq!(get_token(&host, "").await.status, 503);
     assert_eq!(get_token(&host, "?well").await.status, 200);
+    let key = Keys::default().function;
+    for (target, status) in [("/api/Status", 503), ("/api/Status?well", 200)] {
+        assert_eq!(get_with(&host, target, &[("x-functions-key", &key)]).await.status, status);
+    }
 
     let body = |function: &str, status| Channel::Body { function: function.to_owned(), status };
     let header = Channel::Header { function: "GetToken".to_owned(), name: "x-leak".to_owned() };
     for piece in pieces(&[LEAK.to_owned()]) {
         let found: Vec<Channel> = host.search(&[piece]).into_iter().map(|place| place.channel).collect();
-        for channel in [Channel::Stdout, Channel::Stderr, body("RefreshToken", 200), body("GetToken", 503), header.clone()] {
+        for channel in [
+            Channel::Stdout,
+            Channel::Stderr,
+            body("RefreshToken", 200),
+            body("GetToken", 503),
+            body("Status", 200),
+            body("Status", 503),
+            header.clone(),
+        ] {
             assert!(found.contains(&channel), "{channel:?} is not searched: {found:?}");
         }
         assert!(!found.contains(&body("GetToken", 200)), "the one body that may hold a token");
@@ -114,7 +126,7 @@ async fn leaky_handler() {
         while lines.next_line().await.unwrap().is_some_and(|line| line != chunked_or_bare_end) {}
         let (status, body) = match first.split(' ').nth(1) {
             Some("/RefreshToken") => ("200 OK", serde_json::json!({ "Logs": [leak] })),
-            Some("/api/GetToken") => ("503 Service Unavailable", serde_json::json!({ "error": leak })),
+            Some("/api/GetToken" | "/api/Status") => ("503 Service Unavailable", serde_json::json!({ "error": leak })),
             Some(_) | None => ("200 OK", serde_json::json!({ "access_token": leak })),
         };
         let body = body.to_string();

@@ -21,4 +21,5 @@ mod settings;
 mod slow_exact;
 #[path = "../stage/mod.rs"]
 mod stage;
+mod status;
 mod wrong_clock;

@@ -227,8 +227,13 @@ pub(crate) async fn get_token(host: &FunctionsHost, query: &str) -> Answer {
 
 /// The same with more headers, or another key.
 pub(crate) async fn get_token_with(host: &FunctionsHost, query: &str, headers: &[(&str, &str)]) -> Answer {
+    get_with(host, &format!("/api/GetToken{query}"), headers).await
+}
+
+/// `GET` of a path through the front end.
+pub(crate) async fn get_with(host: &FunctionsHost, target: &str, headers: &[(&str, &str)]) -> Answer {
     let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
-    let mut request = client.get(format!("{}/api/GetToken{query}", host.url()));
+    let mut request = client.get(format!("{}{target}", host.url()));
     if !headers.iter().any(|(name, _)| *name == "x-functions-key") {
         request = request.header("x-functions-key", Keys::default().function);
     }

@@ -1,0 +1,46 @@
+//! What a person is told while there is still time: the refresh token dies 30 days after its issue, and only a log-in brings another.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Refresher;
+use super::memory::View;
+
+/// From this long before the end on, every tick, every caller and every look at the status hears of it. A chain that is well is renewed at the age of
+/// 7 days at the latest, so by then refreshes have failed, or nothing has run, for two weeks.
+pub const WARN_BEFORE: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+impl Refresher {
+    /// With the address of the page where a person connects again.
+    #[must_use]
+    pub fn with_consent_at(mut self, url: Option<String>) -> Self {
+        self.consent_url = url;
+        self
+    }
+
+    /// Where a person connects again, if this installation has a page for it.
+    #[must_use]
+    pub fn consent_url(&self) -> Option<&str> {
+        self.consent_url.as_deref()
+    }
+
+    /// That the refresh token ends soon, or should have ended, and what to do; None while there is time. No secret.
+    #[must_use]
+    pub fn ending(&self, view: &View) -> Option<String> {
+        let credential = view.servable.as_deref().or(view.head.as_deref())?;
+        let end = credential.refresh_token_expires_at();
+        let left = end.duration_since(view.now);
+        if left > WARN_BEFORE {
+            return None;
+        }
+        let end = Timestamp::from_second(end.as_second()).unwrap_or(end);
+        let when = match left.as_hours() {
+            _ if left <= SignedDuration::ZERO => format!("the 30 days of the refresh token were over at {end}"),
+            hours @ 48.. => format!("the refresh token ends at {end}, in {} days, unless a refresh succeeds before", hours / 24),
+            hours => format!("the refresh token ends at {end}, in {hours} h, unless a refresh succeeds before"),
+        };
+        Some(match self.consent_url() {
+            Some(url) => format!("{when}; connect to Exact Online again at {url}"),
+            None => format!("{when}; connect to Exact Online again with `exact-token-broker consent`"),
+        })
+    }
+}

@@ -37,6 +37,9 @@ pub struct Status {
     pub state: State,
     /// In a sentence.
     pub summary: String,
+    /// The moment that all this is said of, by the store's clock.
+    #[serde(serialize_with = "to_the_second_always")]
+    pub at: Timestamp,
     /// Whether a caller of `GetToken` who asks for nothing special would be served from what is stored.
     pub servable: bool,
     /// Where the tokens are kept.
@@ -56,9 +59,16 @@ pub struct Status {
     pub refresh_token_expires_at: Option<Timestamp>,
     /// Whole days until then.
     pub refresh_token_days_left: Option<i64>,
+    /// The company of the user who consented. None: not told by Exact, or a chain that no consent began.
+    pub company: Option<String>,
+    /// The user whose permissions the tokens carry.
+    pub user: Option<String>,
     /// When the stored pair was granted.
     #[serde(serialize_with = "to_the_second")]
     pub last_grant_at: Option<Timestamp>,
+    /// The last grants, oldest first.
+    #[serde(serialize_with = "each_to_the_second")]
+    pub recent_grants: Vec<Timestamp>,
     /// What happens next, and when.
     pub next: String,
     /// Consents, imports and lost ledgers so far.
@@ -100,7 +110,7 @@ impl Status {
     pub async fn of(refresher: &Arc<Refresher>) -> Self {
         let looked = refresher.look().await;
         let view = refresher.view();
-        let mut status = Self::unknown();
+        let mut status = Self::unknown(view.now);
         let answer = answer(view.servable.as_deref(), view.served_at, crate::get_token::Ask::DEFAULT_MIN_VALIDITY);
         status.servable = matches!(answer, Answer::Token { .. });
         if let Some(credential) = view.servable.as_deref() {
@@ -124,6 +134,9 @@ impl Status {
             return status;
         }
         let Some(ledger) = &view.ledger else { return status };
+        status.company = ledger.consents.person.as_ref().map(|person| person.company.clone());
+        status.user = ledger.consents.person.as_ref().map(|person| person.name.clone());
+        status.recent_grants.clone_from(&ledger.recent_grants);
         let next = due(ledger, view.head.as_deref(), view.now, &refresher.policy);
         status.next = said(&next, crate::token::schedule::next_probe(ledger, view.now));
         status.renewable_at = view.servable.as_deref().map(|credential| crate::token::schedule::renewable_at(ledger, credential, view.now));
@@ -157,11 +170,14 @@ impl Status {
         status
     }
 
-    fn unknown() -> Self {
+    /// What can be said before anything was read.
+    #[must_use]
+    pub fn unknown(at: Timestamp) -> Self {
         Self {
             version: VERSION,
             state: State::Degraded,
             summary: "the token store has not been read yet".to_owned(),
+            at,
             servable: false,
             store: String::new(),
             base_url: None,
@@ -170,7 +186,10 @@ impl Status {
             renewable_at: None,
             refresh_token_expires_at: None,
             refresh_token_days_left: None,
+            company: None,
+            user: None,
             last_grant_at: None,
+            recent_grants: Vec::new(),
             next: String::new(),
             epoch: None,
             generation: None,
@@ -239,6 +258,14 @@ impl fmt::Display for Status {
 
 fn second(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+fn to_the_second_always<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&second(*at))
+}
+
+fn each_to_the_second<S: Serializer>(times: &[Timestamp], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(times.iter().map(|at| second(*at).to_string()))
 }
 
 #[expect(clippy::ref_option, reason = "serde calls it with a reference to the member")]

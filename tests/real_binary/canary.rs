@@ -226,8 +226,14 @@ async fn foreign_requests(host: &FunctionsHost) {
         let reply = host.send_raw("POST", "/RefreshToken", &headers, body).await.unwrap();
         assert_eq!(reply.status, 400);
     }
-    for target in [format!("/{FOREIGN}"), format!("/api/GetToken/{FOREIGN}"), format!("/api/GetToken?min_validity={FOREIGN}"), format!("/%{FOREIGN}")]
-    {
+    for target in [
+        format!("/{FOREIGN}"),
+        format!("/api/GetToken/{FOREIGN}"),
+        format!("/api/GetToken?min_validity={FOREIGN}"),
+        format!("/api/ConsentCallback?code={FOREIGN}&code={FOREIGN}"),
+        format!("/api/ConsentCallback?confirm={FOREIGN}&again={FOREIGN}"),
+        format!("/%{FOREIGN}"),
+    ] {
         for method in ["GET", FOREIGN] {
             let reply = host.send_raw(method, &target, &headers, None).await.unwrap();
             assert!((400..500).contains(&reply.status), "{method} {target}: {}", reply.status);

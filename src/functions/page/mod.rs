@@ -48,7 +48,7 @@ pub(super) fn response(reply: &Reply, route: Route, exact_origin: Option<&str>) 
         // They go to the host and to callers, as JSON.
         Reply::Alive | Reply::Tick(_) | Reply::Token(_) | Reply::NoToken(_) => Page { heading: "Nothing to see here", main: html! {} },
     };
-    let mut response = Response::new(Body::from(framed(page).into_string()));
+    let mut response = Response::new(Body::from(framed(&page).into_string()));
     reply.dress(&mut response);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -71,7 +71,7 @@ fn policy(exact_origin: Option<&str>) -> HeaderValue {
     known.unwrap_or_else(|| with("").unwrap_or(HeaderValue::from_static("default-src 'none'")))
 }
 
-fn framed(page: Page) -> Markup {
+fn framed(page: &Page) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {

@@ -160,74 +160,74 @@ async fn the_whole_overview() {
     check(
         &got.html,
         &expect![[r#"
-        <!DOCTYPE html>
-        <html lang="en">
-        <head>
-        <meta charset="utf-8">
-        <meta name="viewport" content="width=device-width, initial-scale=1">
-        <title>Exact Online is connected | exact-token-broker</title>
-        </head>
-        <body>
-        <header>exact-token-broker</header>
-        <main>
-        <h1>Exact Online is connected</h1>
-        <h2>What needs doing</h2>
-        <p>Nothing.</p>
-        <form method="post">
-        <button>Connect again</button>
-        </form>
-        <p>You log in at Exact Online and come back here, within 10 minutes and in this browser.</p>
-        <h2>Time line</h2>
-        <figure>
-        <svg viewBox="0 0 360 92" role="img" aria-labelledby="time-line" aria-describedby="time-line-in-words">
-        <title id="time-line">The last refreshes, now, and the 30 days ahead</title>
-        <line class="axis" x1="10" y1="50" x2="350" y2="50">
-        </line>
-        <line class="grant" x1="10" y1="38" x2="10" y2="62">
-        </line>
-        <line class="grant" x1="58" y1="38" x2="58" y2="62">
-        </line>
-        <line class="grant" x1="106" y1="38" x2="106" y2="62">
-        </line>
-        <line class="life" x1="120" y1="50" x2="349" y2="50">
-        </line>
-        <line class="now" x1="349" y1="38" x2="349" y2="62">
-        </line>
-        <text x="349" y="22" text-anchor="end">29 days left</text>
-        <line class="now" x1="120" y1="30" x2="120" y2="70">
-        </line>
-        <text x="120" y="22" text-anchor="middle">now</text>
-        <text x="10" y="86">23 minutes ago</text>
-        <text x="350" y="86" text-anchor="end">in 30 days</text>
-        </svg>
-        <figcaption id="time-line-in-words">The last 3 refreshes: the first of them 23 minutes ago, the latest 3 minutes ago. The refresh token is good for 29 days more if it is not used; each use brings a new one, good for 30 days.</figcaption>
-        </figure>
-        <h2>Details</h2>
-        <dl>
-        <dt>Company</dt>
-        <dd>
-        <bdi>Made-up Trading B.V.</bdi>
-        </dd>
-        <dt>User</dt>
-        <dd>
-        <bdi>Made Up</bdi>
-        </dd>
-        <dt>Exact Online site</dt>
-        <dd>https://start.exactonline.nl</dd>
-        <dt>Access token</dt>
-        <dd>valid until <time datetime="2026-11-23T17:26:52Z">2026-11-23 17:26</time>, for 6 minutes</dd>
-        <dt>Refresh token</dt>
-        <dd>good until <time datetime="2026-12-23T17:17:00Z">2026-12-23 17:17</time>, 29 days left</dd>
-        <dt>Last refresh</dt>
-        <dd>
-        <time datetime="2026-11-23T17:17:00Z">2026-11-23 17:17</time>, it went well</dd>
-        <dt>What comes next</dt>
-        <dd>no refresh before 2026-11-23T17:26:30Z: Exact gives none earlier</dd>
-        </dl>
-        </main>
-        <footer>Build. All times are UTC.</footer>
-        </body>
-        </html>"#]],
+            <!DOCTYPE html>
+            <html lang="en">
+            <head>
+            <meta charset="utf-8">
+            <meta name="viewport" content="width=device-width, initial-scale=1">
+            <title>Exact Online is connected | exact-token-broker</title>
+            </head>
+            <body>
+            <header>exact-token-broker</header>
+            <main>
+            <h1>Exact Online is connected</h1>
+            <h2>What needs doing</h2>
+            <p>Nothing.</p>
+            <form method="post">
+            <button>Connect again</button>
+            </form>
+            <p>You log in at Exact Online and come back here, within 10 minutes and in this browser.</p>
+            <h2>Time line</h2>
+            <figure>
+            <svg viewBox="0 0 360 92" role="img" aria-labelledby="time-line" aria-describedby="time-line-in-words">
+            <title id="time-line">The last refreshes, now, and the 30 days ahead</title>
+            <line class="axis" x1="10" y1="50" x2="350" y2="50">
+            </line>
+            <line class="grant" x1="10" y1="38" x2="10" y2="62">
+            </line>
+            <line class="grant" x1="58" y1="38" x2="58" y2="62">
+            </line>
+            <line class="grant" x1="106" y1="38" x2="106" y2="62">
+            </line>
+            <line class="life" x1="120" y1="50" x2="349" y2="50">
+            </line>
+            <line class="now" x1="349" y1="38" x2="349" y2="62">
+            </line>
+            <text x="349" y="22" text-anchor="end">29 days left</text>
+            <line class="now" x1="120" y1="30" x2="120" y2="70">
+            </line>
+            <text x="120" y="22" text-anchor="middle">now</text>
+            <text x="10" y="86">23 minutes ago</text>
+            <text x="350" y="86" text-anchor="end">in 30 days</text>
+            </svg>
+            <figcaption id="time-line-in-words">The last 3 refreshes: the first of them 23 minutes ago, the latest 3 minutes ago. The refresh token is good for 29 days more if it is not used; each use brings a new one, good for 30 days.</figcaption>
+            </figure>
+            <h2>Details</h2>
+            <dl>
+            <dt>Company</dt>
+            <dd>
+            <bdi>Made-up Trading B.V.</bdi>
+            </dd>
+            <dt>User</dt>
+            <dd>
+            <bdi>Made Up</bdi>
+            </dd>
+            <dt>Exact Online site</dt>
+            <dd>start.exactonline.nl</dd>
+            <dt>Access token</dt>
+            <dd>valid until <time datetime="2026-11-23T17:26:52Z">2026-11-23 17:26</time>, for 6 minutes</dd>
+            <dt>Refresh token</dt>
+            <dd>good until <time datetime="2026-12-23T17:17:00Z">2026-12-23 17:17</time>, 29 days left</dd>
+            <dt>Last refresh</dt>
+            <dd>
+            <time datetime="2026-11-23T17:17:00Z">2026-11-23 17:17</time>, it went well</dd>
+            <dt>What comes next</dt>
+            <dd>no refresh before 2026-11-23T17:26:30Z: Exact gives none earlier</dd>
+            </dl>
+            </main>
+            <footer>Build. All times are UTC.</footer>
+            </body>
+            </html>"#]],
     );
 }
 
@@ -323,71 +323,71 @@ async fn the_whole_page_that_asks_whether_another_user_is_meant() {
     check(
         &got.html,
         &expect![[r#"
-        <!DOCTYPE html>
-        <html lang="en">
-        <head>
-        <meta charset="utf-8">
-        <meta name="viewport" content="width=device-width, initial-scale=1">
-        <title>Connect as another user than before? | exact-token-broker</title>
-        </head>
-        <body>
-        <header>exact-token-broker</header>
-        <main>
-        <h1>Connect as another user than before?</h1>
-        <p>Somebody else logged in than before. Nothing was changed: the new tokens are stored and not used yet.</p>
-        <table>
-        <thead>
-        <tr>
-        <th scope="col">Of whom</th>
-        <th scope="col">Connected now</th>
-        <th scope="col">Just logged in</th>
-        </tr>
-        </thead>
-        <tbody>
-        <tr>
-        <th scope="row">Company</th>
-        <td>
-        <bdi>Made-up Trading B.V.</bdi>
-        </td>
-        <td>
-        <bdi>Other B.V.</bdi>
-        </td>
-        </tr>
-        <tr>
-        <th scope="row">User</th>
-        <td>
-        <bdi>Made Up</bdi>
-        </td>
-        <td>
-        <bdi>Other One</bdi>
-        </td>
-        </tr>
-        <tr>
-        <th scope="row">Log-in</th>
-        <td>
-        <bdi>made.up@exact.example</bdi>
-        </td>
-        <td>
-        <bdi>made.up@exact.example</bdi>
-        </td>
-        </tr>
-        <tr>
-        <th scope="row">Division</th>
-        <td>123456</td>
-        <td>654321</td>
-        </tr>
-        </tbody>
-        </table>
-        <p>What is loaded from then on is what the new user may see. It has to be said within 10 minutes and in this browser.</p>
-        <form method="get">
-        <input type="hidden" name="confirm" value="made.up-confirm">
-        <button>Connect as this user</button>
-        </form>
-        <p>To leave everything as it was, close this page.</p>
-        </main>
-        <footer>Build. All times are UTC.</footer>
-        </body>
-        </html>"#]],
+            <!DOCTYPE html>
+            <html lang="en">
+            <head>
+            <meta charset="utf-8">
+            <meta name="viewport" content="width=device-width, initial-scale=1">
+            <title>Connect as another user than before? | exact-token-broker</title>
+            </head>
+            <body>
+            <header>exact-token-broker</header>
+            <main>
+            <h1>Connect as another user than before?</h1>
+            <p>Somebody else logged in than before. Nothing was changed: the new tokens are stored and not used yet.</p>
+            <table>
+            <thead>
+            <tr>
+            <th scope="col">Detail</th>
+            <th scope="col">Connected now</th>
+            <th scope="col">Just logged in</th>
+            </tr>
+            </thead>
+            <tbody>
+            <tr>
+            <th scope="row">Company</th>
+            <td>
+            <bdi>Made-up Trading B.V.</bdi>
+            </td>
+            <td>
+            <bdi>Other B.V.</bdi>
+            </td>
+            </tr>
+            <tr>
+            <th scope="row">User</th>
+            <td>
+            <bdi>Made Up</bdi>
+            </td>
+            <td>
+            <bdi>Other One</bdi>
+            </td>
+            </tr>
+            <tr>
+            <th scope="row">Log-in</th>
+            <td>
+            <bdi>made.up@exact.example</bdi>
+            </td>
+            <td>
+            <bdi>made.up@exact.example</bdi>
+            </td>
+            </tr>
+            <tr>
+            <th scope="row">Division</th>
+            <td>123456</td>
+            <td>654321</td>
+            </tr>
+            </tbody>
+            </table>
+            <p>What is loaded from then on is what the new user may see. It has to be said within 10 minutes and in this browser.</p>
+            <form method="get">
+            <input type="hidden" name="confirm" value="made.up-confirm">
+            <button>Connect as this user</button>
+            </form>
+            <p>To leave everything as it was, close this page.</p>
+            </main>
+            <footer>Build. All times are UTC.</footer>
+            </body>
+            </html>"#]],
     );
 
     let nobody = Finished::Confirm { stored: Box::new(person("Made Up")), new: None, confirm: "made.up-confirm".to_owned() };

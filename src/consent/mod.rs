@@ -32,7 +32,7 @@ pub const AGAIN_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 pub struct Begun {
     /// Exact's log-in page, with our state: the browser goes there.
     pub authorize_url: String,
-    /// For the browser to keep until [`Callback::cookie`]: the state is good only beside it. 64 hexadecimal digits.
+    /// For the browser to keep until [`Callback::cookie`]: the state is good only beside it. 43 characters of base64url.
     pub cookie: Secret,
 }
 

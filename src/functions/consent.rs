@@ -75,16 +75,15 @@ fn begun(begun: Result<Begun, Failed>) -> Reply {
         Ok(begun) => begun,
         Err(failed) => return Reply::Failed(failed),
     };
-    match (HeaderValue::try_from(authorize_url), HeaderValue::try_from(format!("{NAME}={}; {ATTRIBUTES}", cookie.reveal()))) {
-        (Ok(mut location), Ok(mut cookie)) => {
-            location.set_sensitive(true);
-            cookie.set_sensitive(true);
-            Reply::ToExact { location, cookie }
-        }
-        _ => {
-            let problem = Problem::Settings("the settings make an address of Exact's log-in page that no browser can be sent to".to_owned());
-            Reply::Failed(Failed { problem, again: None })
-        }
+    let location = HeaderValue::try_from(authorize_url);
+    let cookie = HeaderValue::try_from(format!("{NAME}={}; {ATTRIBUTES}", cookie.reveal()));
+    if let (Ok(mut location), Ok(mut cookie)) = (location, cookie) {
+        location.set_sensitive(true);
+        cookie.set_sensitive(true);
+        Reply::ToExact { location, cookie }
+    } else {
+        let problem = Problem::Settings("the settings make an address of Exact's log-in page that no browser can be sent to".to_owned());
+        Reply::Failed(Failed { problem, again: None })
     }
 }
 
@@ -166,29 +165,28 @@ mod tests {
         Query::read(query)?.wish(None)
     }
 
-    fn finish(query: &str) -> (Option<String>, Option<String>, Option<String>) {
+    /// Code, state and error; empty where there is none.
+    fn finish(query: &str) -> [String; 3] {
         match callback(query) {
-            Ok(Wish::Finish(Callback { state, code, error, cookie: None })) => (code.map(|code| code.reveal().to_owned()), state, error),
+            Ok(Wish::Finish(Callback { state, code, error, cookie: None })) => {
+                [code.map(|code| code.reveal().to_owned()), state, error].map(Option::unwrap_or_default)
+            }
             other => panic!("{query}: {other:?}"),
         }
     }
 
-    fn some(text: &str) -> Option<String> {
-        Some(text.to_owned())
-    }
-
     #[test]
     fn a_value_is_decoded_exactly_once() {
-        assert_eq!(finish("code=stampNL001.AbCd%21IAAAA&state=a.b"), (some("stampNL001.AbCd!IAAAA"), some("a.b"), None));
-        assert_eq!(finish("code=AbCd!x"), (some("AbCd!x"), None, None));
-        assert_eq!(finish("code=a%2521b&state=a%2Bb+c"), (some("a%21b"), some("a+b c"), None));
-        assert_eq!(finish("Code=a&STATE=b"), (some("a"), some("b"), None));
+        assert_eq!(finish("code=stampNL001.AbCd%21IAAAA&state=a.b"), ["stampNL001.AbCd!IAAAA", "a.b", ""]);
+        assert_eq!(finish("code=AbCd!x"), ["AbCd!x", "", ""]);
+        assert_eq!(finish("code=a%2521b&state=a%2Bb+c"), ["a%21b", "a+b c", ""]);
+        assert_eq!(finish("Code=a&STATE=b"), ["a", "b", ""]);
     }
 
     #[test]
     fn what_exact_sends_besides_is_passed_over() {
-        assert_eq!(finish("error=access_denied&error_description=a,+b&iss=x&iss=y&state=s"), (None, some("s"), some("access_denied")));
-        assert_eq!(finish("state=s&code="), (None, some("s"), None));
+        assert_eq!(finish("error=access_denied&error_description=a,+b&iss=x&iss=y&state=s"), ["", "s", "access_denied"]);
+        assert_eq!(finish("state=s&code="), ["", "s", ""]);
     }
 
     #[test]
@@ -220,7 +218,7 @@ mod tests {
             let Err(Refused::Malformed(said)) = callback(query) else { panic!("{query}") };
             assert!(!said.contains("canary"), "{said}");
         }
-        assert_eq!(finish(&long[..MOST_QUERY]).0.map(|code| code.len()), Some(MOST_QUERY - 5));
+        assert_eq!(finish(&long[..MOST_QUERY])[0].len(), MOST_QUERY - 5);
     }
 
     #[test]

@@ -128,21 +128,21 @@ impl UseCases for Stub {
     }
 
     async fn begin_again(&self, again: &str, cookie: Option<Secret>) -> Result<Begun, Failed> {
-        self.visit(Visit::Again { again: again.to_owned(), cookie: cookie.map(opened) }).await.map(|()| begun())
+        self.visit(Visit::Again { again: again.to_owned(), cookie: cookie.as_ref().map(opened) }).await.map(|()| begun())
     }
 
     async fn finish_consent(&self, Callback { state, code, error, cookie }: Callback) -> Result<Finished, Failed> {
-        self.visit(Visit::Finish { state, code: code.map(opened), error, cookie: cookie.map(opened) }).await?;
+        self.visit(Visit::Finish { state, code: code.as_ref().map(opened), error, cookie: cookie.as_ref().map(opened) }).await?;
         Ok(Finished::Connected(Connected { person: None, epoch: 1, replaced: false }))
     }
 
     async fn confirm_consent(&self, confirm: &str, cookie: Option<Secret>) -> Result<Finished, Failed> {
-        self.visit(Visit::Confirm { confirm: confirm.to_owned(), cookie: cookie.map(opened) }).await?;
+        self.visit(Visit::Confirm { confirm: confirm.to_owned(), cookie: cookie.as_ref().map(opened) }).await?;
         Ok(Finished::Connected(Connected { person: None, epoch: 2, replaced: true }))
     }
 }
 
-fn opened(secret: Secret) -> String {
+fn opened(secret: &Secret) -> String {
     secret.reveal().to_owned()
 }
 

@@ -13,8 +13,7 @@ use axum::body::Body;
 use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::response::Response;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use data_encoding::BASE64;
 use jiff::{SignedDuration, Timestamp};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
@@ -26,7 +25,7 @@ use crate::status::Status;
 /// Where it stands between its tags it must be this to the byte: the policy below names its hash.
 const STYLE: &str = include_str!("style.css");
 
-static STYLE_HASH: LazyLock<String> = LazyLock::new(|| BASE64_STANDARD.encode(Sha256::digest(STYLE)));
+static STYLE_HASH: LazyLock<String> = LazyLock::new(|| BASE64.encode(&Sha256::digest(STYLE)));
 
 /// What a page says.
 struct Page {
@@ -51,7 +50,7 @@ pub(super) fn response(reply: &Reply, route: Route, exact_origin: Option<&str>) 
             Page { heading: "Nothing to see here", main: html! {} }
         }
     };
-    let mut response = Response::new(Body::from(framed(page).into_string()));
+    let mut response = Response::new(Body::from(framed(&page).into_string()));
     reply.dress(&mut response);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -61,7 +60,8 @@ pub(super) fn response(reply: &Reply, route: Route, exact_origin: Option<&str>) 
     response
 }
 
-/// Chromium holds `form-action` against each redirect that follows a form, so Exact's site must be named.
+/// Chromium holds `form-action` against each redirect that follows a form, so Exact's site must be named; and its other hosts beside, to which a
+/// log-in may lead.
 fn policy(exact_origin: Option<&str>) -> HeaderValue {
     let with = |exact_origin: &str| {
         HeaderValue::try_from(format!(
@@ -70,11 +70,17 @@ fn policy(exact_origin: Option<&str>) -> HeaderValue {
         ))
     };
     let sound = |origin: &&str| !origin.contains([' ', ';', ',']);
-    let known = exact_origin.filter(sound).and_then(|origin| with(&format!(" {origin}")).ok());
+    let known = exact_origin.filter(sound).and_then(|origin| with(&format!(" {origin}{}", siblings(origin))).ok());
     known.unwrap_or_else(|| with("").unwrap_or(HeaderValue::from_static("default-src 'none'")))
 }
 
-fn framed(page: Page) -> Markup {
+/// `https://start.exactonline.nl` is one of the hosts of `https://*.exactonline.nl`.
+fn siblings(origin: &str) -> String {
+    let site = origin.strip_prefix("https://start.").filter(|site| site.starts_with("exactonline."));
+    site.map_or_else(String::new, |site| format!(" https://*.{site}"))
+}
+
+fn framed(page: &Page) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {

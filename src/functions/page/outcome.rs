@@ -58,7 +58,7 @@ fn confirm(stored: Option<&Person>, new: Option<&Person>, confirm: &str) -> Page
             "Nothing was changed: the new tokens are stored and not used yet."
         }
         table {
-            thead { tr { th scope="col" { "Of whom" } th scope="col" { "Connected now" } th scope="col" { "Just logged in" } } }
+            thead { tr { th scope="col" { "Detail" } th scope="col" { "Connected now" } th scope="col" { "Just logged in" } } }
             tbody {
                 (row("Company", |person| told(&person.company)))
                 (row("User", |person| told(&person.name)))

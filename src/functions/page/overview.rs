@@ -64,7 +64,7 @@ fn details(status: &Status) -> Markup {
             dt { "User" }
             dd { (name(status.user.as_deref().unwrap_or_default(), not_told)) }
             dt { "Exact Online site" }
-            dd { (status.base_url.as_deref().unwrap_or("none yet")) }
+            dd { (status.base_url.as_deref().map_or("none yet", |url| url.trim_start_matches("https://"))) }
             dt { "Access token" }
             dd {
                 @match status.access_token_expires_at {

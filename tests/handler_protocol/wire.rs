@@ -133,12 +133,12 @@ impl UseCases for Stub {
 
     async fn finish_consent(&self, Callback { state, code, error, cookie }: Callback) -> Result<Finished, Failed> {
         self.visit(Visit::Finish { state, code: code.as_ref().map(opened), error, cookie: cookie.as_ref().map(opened) }).await?;
-        Ok(Finished::Connected(Connected { person: None, epoch: 1, replaced: false }))
+        Ok(Finished::Connected(Connected { person: None, epoch: 1, replaced: false, meanwhile: false }))
     }
 
     async fn confirm_consent(&self, confirm: &str, cookie: Option<Secret>) -> Result<Finished, Failed> {
         self.visit(Visit::Confirm { confirm: confirm.to_owned(), cookie: cookie.as_ref().map(opened) }).await?;
-        Ok(Finished::Connected(Connected { person: None, epoch: 2, replaced: true }))
+        Ok(Finished::Connected(Connected { person: None, epoch: 2, replaced: true, meanwhile: false }))
     }
 }
 

@@ -33,7 +33,9 @@ fn connected(connected: &Connected) -> Page {
             }
         }
         p {
-            @if connected.replaced {
+            @if connected.meanwhile {
+                "Somebody else connected while you were logging in. The tokens of your log-in took the place of theirs; theirs work no more."
+            } @else if connected.replaced {
                 "The new tokens took the place of the connection before. Whatever else used its tokens has to be connected by itself."
             } @else {
                 "This is the first connection here."

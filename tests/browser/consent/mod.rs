@@ -5,6 +5,8 @@ mod detours;
 mod problems;
 mod whole;
 
+use std::collections::BTreeSet;
+
 use simulators::exact_online::{MARKER, User};
 use simulators::functions_host::{Channel, FunctionsHost, Keys};
 use tokio::net::TcpListener;
@@ -153,9 +155,9 @@ async fn host(stage: &mut Stage) -> FunctionsHost {
     panic!("five free ports were taken by others");
 }
 
-/// The states that the product sent to Exact, as they stand decoded in its redirects.
+/// The states that went to Exact and came back, each once, as they stand decoded in the redirects.
 fn states(replies: &[Reply]) -> Vec<String> {
     let queries = replies.iter().filter_map(|it| it.header("location")?.split_once('?').map(|(_, query)| query.to_owned()));
     let state = |query: String| form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "state").map(|(_, value)| value.into_owned());
-    queries.filter_map(state).collect()
+    queries.filter_map(state).collect::<BTreeSet<_>>().into_iter().collect()
 }

@@ -136,7 +136,7 @@ async fn names_are_text_whatever_they_hold() {
         let escaped = hostile.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
         let whole = format!("<bdi>{escaped}</bdi>");
         let person = Person { login: hostile.to_owned(), company: hostile.to_owned(), ..person(hostile) };
-        let connected = Finished::Connected(Connected { person: Some(Box::new(person.clone())), epoch: 1, replaced: false });
+        let connected = Finished::Connected(Connected { person: Some(Box::new(person.clone())), epoch: 1, replaced: false, meanwhile: false });
         let confirm = Finished::Confirm { stored: Some(Box::new(person.clone())), new: Some(Box::new(person)), confirm: hostile.to_owned() };
         let status = Status { company: Some(hostile.to_owned()), user: Some(hostile.to_owned()), ..connected_status() };
         for (state, target, times) in [

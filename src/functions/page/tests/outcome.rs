@@ -37,7 +37,7 @@ async fn whose_permissions_the_tokens_carry() {
         (Some(person(" ")), true, ["<strong>not told</strong>", "made.up@exact.example", "took the place"]),
         (None, true, ["did not say whose", "lacks the right", "took the place"]),
     ] {
-        let connected = Finished::Connected(Connected { person: person.map(Box::new), epoch: 7, replaced });
+        let connected = Finished::Connected(Connected { person: person.map(Box::new), epoch: 7, replaced, meanwhile: false });
         let got = ask(consent(Ok(connected)), "GET", "/api/ConsentCallback?code=canary&state=canary").await;
         assert!(got.html.contains("<h1>Connected to Exact Online</h1>"));
         assert!(said.iter().all(|said| got.html.contains(said)), "{said:?} {}", got.html);

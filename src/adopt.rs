@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::ports::{LockError, WriteError};
+use crate::ports::{LockError, VaultError, WriteError};
 use crate::refresh_token::lease::Lease;
 use crate::refresh_token::{LookError, Refresher};
 use crate::token::{AttemptId, Credential, Pointer};
@@ -69,7 +69,11 @@ impl Refresher {
         }
         let attempt = AttemptId(uuid::Uuid::new_v4().to_string());
         let credential = Credential { attempt, epoch: highest_epoch + 1, lock_id: ours.clone(), ..stored.as_ref().clone() };
-        let version = self.vault.put(&credential).await.map_err(LookError::from)?;
+        let version = match self.vault.put(&credential).await {
+            Ok(version) => version,
+            Err(VaultError::Unclear) => return Err(AdoptError::Unclear),
+            Err(problem) => return Err(LookError::from(problem).into()),
+        };
         ledger.relocked(Pointer::to(version, &credential), ours, self.vault.writer());
         ledger.generation += 1;
         match self.ledger.write(lease.owner(), &ledger, etag.as_ref()).await {

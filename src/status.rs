@@ -19,6 +19,9 @@ const VERSION: u32 = 1;
 /// than 10 s.
 pub const LOOK: Duration = Duration::from_secs(4);
 
+/// Past the end of the access token: two ticks.
+const LATE: SignedDuration = SignedDuration::from_mins(18);
+
 /// The state in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -250,6 +253,12 @@ impl Status {
         self.recent_grants.clone_from(&ledger.recent_grants);
     }
 
+    /// With a timer that works, a token is renewed before it ends; a tick and an open attempt after that, something is wrong.
+    fn renewal_is_late(&self, refresher: &Refresher, view: &View) -> bool {
+        let late = |end: Timestamp| view.now.duration_since(end) > LATE;
+        refresher.policy.mode == Mode::KeepWarm && self.access_token_expires_at.is_some_and(late)
+    }
+
     fn judge(&mut self, refresher: &Refresher, ledger: &Ledger, view: &View) {
         let next = due(ledger, view.head.as_deref(), view.now, &refresher.policy);
         self.next = said(&next, crate::token::schedule::next_probe(ledger, view.now));
@@ -267,6 +276,9 @@ impl Status {
                 }
                 None if self.access_token_expires_at.is_none() => {
                     (State::Connected, "a refresh token is stored; it has brought no pair yet".to_owned())
+                }
+                None if self.renewal_is_late(refresher, view) => {
+                    (State::Degraded, "the access token should have been renewed and was not: does the timer function run?".to_owned())
                 }
                 None => (State::Connected, "connected to Exact Online".to_owned()),
             },

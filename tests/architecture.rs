@@ -205,8 +205,8 @@ fn what_the_operators_page_quotes_is_what_the_program_says() {
     let mut program = String::new();
     for file in sources(&root().join("src")) {
         // A sentence that goes on in the next line of the source is one sentence.
-        let code = fs::read_to_string(file).unwrap();
-        program.push_str(&code.split("\\\n").map(str::trim_start).collect::<String>());
+        let text = fs::read_to_string(file).unwrap();
+        program.push_str(&code(&text).split("\\\n").map(str::trim_start).collect::<String>());
     }
     let page = read("docs/operations.md");
     let quotes: Vec<&str> = page.lines().filter(|line| line.starts_with('|')).flat_map(|line| line.split('"').skip(1).step_by(2)).collect();

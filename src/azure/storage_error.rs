@@ -79,7 +79,9 @@ impl StorageError {
             Self::Answered { status, code } => (*status, code.as_str()),
         };
         match (status, code) {
-            (403, "AuthenticationFailed") => "check the account key in AzureWebJobsStorage, and this machine's clock",
+            (403, "AuthenticationFailed") => {
+                "check what opens the account (the key or signature in AzureWebJobsStorage, or the identity in its place), and this machine's clock"
+            }
             (403, "AuthorizationFailure") => {
                 "check the network rules of the storage account, and the key, signature or role that AzureWebJobsStorage opens it with"
             }
@@ -88,7 +90,8 @@ impl StorageError {
             }
             (403, "AccountIsDisabled") => "the storage account is disabled: enable it",
             (403, "AuthorizationPermissionMismatch" | "InsufficientAccountPermissions") => {
-                "give the app's identity the role Storage Blob Data Owner on the storage account; a new role takes some minutes"
+                "give the app's identity the role Storage Blob Data Owner on the storage account (a new role takes some minutes); a signature needs ss=b, srt=co \
+                 and sp=rwc"
             }
             (401 | 403, _) => "check that AzureWebJobsStorage is this app's own, and that its identity has the role Storage Blob Data Owner there",
             (404, _) => "check the address of the storage account in AzureWebJobsStorage",
@@ -129,7 +132,8 @@ mod tests {
         let error = answered(StatusCode::Forbidden, Some("AuthorizationPermissionMismatch"));
         assert_eq!(
             error.to_string(),
-            "status 403 AuthorizationPermissionMismatch; give the app's identity the role Storage Blob Data Owner on the storage account; a new role takes some minutes"
+            "status 403 AuthorizationPermissionMismatch; give the app's identity the role Storage Blob Data Owner on the storage account (a new role takes \
+             some minutes); a signature needs ss=b, srt=co and sp=rwc"
         );
         assert!(error.spared());
     }

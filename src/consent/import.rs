@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use crate::ports::{LockError, WriteError};
+use crate::ports::{LockError, VaultError, WriteError};
 use crate::refresh_token::lease::Lease;
 use crate::refresh_token::{LookError, Refresher};
 use crate::token::{AttemptId, Credential, Pointer, Secret};
@@ -30,6 +30,12 @@ pub enum ImportError {
     /// There is a chain.
     #[error("a token chain is stored already; to put this token in its place, repeat with --replace (the stored one is kept as a version)")]
     AlreadyConnected,
+    /// Two locks over one chain are no lock.
+    #[error(
+        "the stored tokens were got under another lock than this installation uses: another one may be refreshing them. Check AzureWebJobsStorage; if \
+         the storage was moved and nothing else uses these tokens any more, take them over with `exact-token-broker adopt`, then repeat"
+    )]
+    OtherLock,
     /// Another process is at work.
     #[error("another process is at work on the tokens; try again in a minute")]
     Locked,
@@ -66,18 +72,29 @@ impl Refresher {
         if replaced && !replace {
             return Err(ImportError::AlreadyConnected);
         }
+        // What cannot be read any more is no reason not to begin anew.
+        let head = self.read_head(&ledger).await.ok().flatten().map(|(_, head)| head);
+        if head.as_ref().is_some_and(|head| head.lock_id != self.ledger.lock_id()) {
+            return Err(ImportError::OtherLock);
+        }
         let now = self.ledger.now();
+        // The token that is stored already has its age, and perhaps an access token that lives.
+        let known = head.filter(|head| head.refresh_token.reveal() == refresh_token.reveal());
         let credential = Credential {
             refresh_token,
-            access: None,
-            granted_at: now,
-            renewable_at: now,
+            access: known.as_ref().and_then(|known| known.access.clone()),
+            granted_at: known.as_ref().map_or(now, |known| known.granted_at),
+            renewable_at: known.as_ref().map_or(now, |known| known.renewable_at),
             attempt: AttemptId(uuid::Uuid::new_v4().to_string()),
             epoch: highest_epoch + 1,
             lock_id: self.ledger.lock_id(),
             chain: self.policy.chain.clone(),
         };
-        let version = self.vault.put(&credential).await.map_err(LookError::from)?;
+        let version = match self.vault.put(&credential).await {
+            Ok(version) => version,
+            Err(VaultError::Unclear) => return Err(ImportError::Unclear),
+            Err(problem) => return Err(LookError::from(problem).into()),
+        };
         ledger.new_epoch(Pointer::to(version, &credential));
         ledger.generation += 1;
         ledger.lock_id = self.ledger.lock_id();

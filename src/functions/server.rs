@@ -1,6 +1,7 @@
 //! HTTP/1.1 on one loopback port.
 //!
-//! The host's requests all come over loopback, but so can anything else that runs beside it: no peer may hold up another or fill the memory.
+//! The host's requests all come over loopback, but so can anything else that runs beside it: no peer may hold up another. Who opens thousands of connections can
+//! still use up file descriptors, and memory by bodies of up to 1 MiB each: it runs as the same app, and could do worse.
 
 use std::convert::Infallible;
 use std::io;
@@ -30,6 +31,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// How long requests and use cases may go on after the shutdown began: as long as the host waits (azure-functions-host, `WebJobsScriptHostService`).
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// Bytes of a request's head that are read. Exact's codes and the host's headers make some 4 KiB.
+const MOST_HEAD: usize = 64 * 1024;
+
 const _: () = assert!(IDLE.as_secs() >= 120, "longer than the host keeps a connection");
 
 /// Opens `127.0.0.1:port`, where alone the host looks. `SO_REUSEADDR` is set (by tokio): a restarted handler gets the port of the one before.
@@ -55,7 +59,9 @@ pub async fn serve(listener: TcpListener, state: State, shutdown: impl Future<Ou
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {}
             Err(error) => {
-                tracing::warn!("a connection could not be accepted: {}", error.kind());
+                tracing::warn!(
+                    "a connection could not be accepted ({error}): something beside the Functions host opens too many, or the limit of open files is too low"
+                );
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -75,7 +81,7 @@ async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, state: State, m
         async { Ok::<_, Infallible>(answered.await) }
     });
     // Without hyper's own timer for the head of a request: that is set and taken back with each, under a lock that all connections share.
-    let mut served = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    let mut served = pin!(http1::Builder::new().max_buf_size(MOST_HEAD).serve_connection(TokioIo::new(stream), service));
     // A connection that breaks is the peer's affair, and what it was about goes on in a task of its own.
     tokio::select! {
         biased;

@@ -256,8 +256,8 @@ impl Refresher {
         }
         self.memory.latest_is_read(self.clock.monotonic());
         let Ok(versions) = self.latest_versions().await else { return };
-        // Of one consent, a token that came without an access token serves nobody.
-        let rank = |credential: &Credential| (credential.epoch, credential.access.is_some(), credential.granted_at);
+        // A token that came without an access token serves nobody: an import that was not finished, for one.
+        let rank = |credential: &Credential| (credential.access.is_some(), credential.epoch, credential.granted_at);
         let Some((version, credential)) = versions.into_iter().max_by_key(|(_, credential)| rank(credential)) else { return };
         self.memory.learn_latest(version, Arc::new(credential), self.ledger.now(), self.clock.monotonic());
     }

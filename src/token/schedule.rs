@@ -18,6 +18,9 @@ pub const KEEP_ALIVE_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The least life that any caller can insist on losing: a grant's lifetime less this is the most that can be asked for.
 pub const UNASKABLE: SignedDuration = SignedDuration::from_secs(60);
 
+/// What lives less is dying: it would be told as 0 s.
+const LEAST_LIFE: SignedDuration = SignedDuration::from_secs(1);
+
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// What the settings say about when and as whom to ask.
@@ -124,7 +127,7 @@ pub enum Why {
 pub enum Answer {
     /// Yes, and it lives this much longer.
     Token {
-        /// More than zero.
+        /// At least 1 s.
         remaining: SignedDuration,
     },
     /// Not this one; a new one may be asked for at once.
@@ -201,7 +204,7 @@ pub fn answer(credential: Option<&Credential>, now: Timestamp, min_validity: Sig
     let insisted = min_validity.min(access.lifetime - UNASKABLE).max(SignedDuration::ZERO);
     if clock_is_behind(credential, now) {
         Answer::RenewFirst
-    } else if remaining > SignedDuration::ZERO && remaining >= insisted {
+    } else if remaining >= insisted.max(LEAST_LIFE) {
         Answer::Token { remaining }
     } else if credential.renewable_at <= now {
         Answer::RenewFirst

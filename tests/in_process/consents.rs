@@ -294,6 +294,20 @@ fn a_refresh_token_that_came_alone_is_the_chain() {
 }
 
 #[test]
+fn the_stored_token_that_is_imported_again_is_as_old_as_it_was() {
+    let world = connected(Config::default());
+    undisturbed(&world, |refresher, doubles| async move {
+        refresher.look().await.unwrap();
+        let head = refresher.view().head.unwrap();
+        refresher.import(head.refresh_token.clone(), true).await.unwrap();
+        let token = refresher.get_token(Ask::default()).await.unwrap();
+        assert_eq!(token.access_token.reveal(), head.access.as_ref().unwrap().value.reveal());
+        assert!(ticks(&refresher, &doubles, 1_200).await.iter().all(|tick| !tick.failed));
+        assert_eq!(doubles.world.state().exact.violations(), []);
+    });
+}
+
+#[test]
 fn nine_requests_an_hour_and_no_more() {
     let world = World::new(Config::default());
     undisturbed(&world, |refresher, doubles| async move {

@@ -184,6 +184,20 @@ fn of_the_latest_versions_the_one_with_the_latest_grant_serves() {
     });
 }
 
+/// An import that died between its version and the ledger brought a token that serves nobody.
+#[test]
+fn a_token_that_lives_is_served_beside_a_later_one_without_an_access_token() {
+    let world = connected(Config::default());
+    undisturbed(&world, |_, doubles| async move {
+        let mut imported = doubles.world.state().versions.values().last().unwrap().1.clone();
+        (imported.access, imported.epoch, imported.granted_at) = (None, imported.epoch + 1, doubles.true_now());
+        let landed = doubles.true_now();
+        doubles.world.state().versions.insert(VersionId("half-an-import".to_owned()), (landed, imported));
+        doubles.world.state().ledger_up = false;
+        assert!(doubles.beside(&Plan::new(None, None)).get_token(at_once()).await.is_ok());
+    });
+}
+
 /// However often somebody asks, a vault of thousands of versions is listed once a minute.
 #[test]
 fn the_vault_is_not_listed_at_every_call() {

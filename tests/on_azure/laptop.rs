@@ -77,5 +77,8 @@ async fn with_other_storage_nothing_is_sent() {
     world.set_clocks(575);
     let refused = world.stage.run(&["token", "--max-wait", "1"]).await;
     assert!(!refused.success && refused.stderr.contains("exact-token-broker adopt"), "{}", refused.stderr);
+    let refused = world.stage.run_with(&["import", "--replace"], &world.stage.exact.issue_chain()).await;
+    assert!(!refused.success && refused.stderr.contains("exact-token-broker adopt"), "{}", refused.stderr);
+    assert_eq!(world.versions(), 2, "nothing was put in the place of what another installation may be using");
     world.stage.assert_requests(1);
 }

@@ -15,6 +15,7 @@ use crate::refresh_token::{LookError, Outcome, Refresher};
 use crate::token::consent::{Pending, UsedState};
 use crate::token::ledger::{ANSWER_WITHIN, FailureKind, SEND_WITHIN};
 use crate::token::reply::{NotSent, Unclear};
+use crate::token::schedule::Why;
 use crate::token::{AccessToken, AttemptId, CodeReply, Credential, Fingerprint, Person, Reply, Secret, VersionId};
 
 /// How long it may take in all: the front end of Azure gives up on a browser at 230 s.
@@ -295,6 +296,9 @@ impl Pass<'_> {
             warn!("what open attempts left in the store was not looked for: {problem}");
         }
         let head = self.this.read_head(&ledger).await.unwrap_or_default();
+        if head.as_ref().is_some_and(|(_, head)| head.lock_id != self.policy.lock_id) {
+            return Err(ExchangeError::Store(format!("{}; {}", Why::OtherLock, Why::OtherLock.remedy())));
+        }
         Ok((Loaded { ledger, etag, head }, epoch))
     }
 

@@ -116,10 +116,10 @@ impl Reply {
             // Whoever watches it asks often; what is wrong is said by those who fail of it.
             Self::Status(status) => tracing::debug!(state = ?status.state, "the status was asked for: {said}"),
             Self::NoToken { no_token: NoToken::Unavailable { retry_after, .. }, .. } => {
-                tracing::warn!(retry_after, "no token was handed out: {said}")
+                tracing::warn!(retry_after, "no token was handed out: {said}");
             }
             Self::NoToken { no_token: NoToken::ConsentRequired(_) | NoToken::ServerError(_), .. } => {
-                tracing::error!("no token was handed out: {said}")
+                tracing::error!("no token was handed out: {said}");
             }
             Self::BadSettings(_) => tracing::error!("{said}"),
             Self::Refused(_) if route != Route::RefreshToken => tracing::info!(status = status.as_u16(), "a request was refused: {said}"),

@@ -1,5 +1,6 @@
 //! The wiring, and the only place of it: which adapters stand behind which port.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,6 +11,7 @@ use crate::azure::{BlobLedger, KeyVault};
 use crate::clock::SystemClock;
 use crate::config::{AzureStore, Config, ConfigError, Store};
 use crate::consent::{Begun, Callback, Consent, Failed, Finished, ImportError, Imported, Problem};
+use crate::doctor::{Doctor, Facts, Report};
 use crate::exact_online::ExactOnline;
 use crate::functions::UseCases;
 use crate::get_token::{Ask, HandedOut, NoToken};
@@ -45,14 +47,7 @@ impl Broker {
         let consent_url = config.consent_url();
         let exact = config.exact;
         let http = crate::http::client(&exact.base_url).map_err(no_certificates)?;
-        let Behind { vault, ledger, place, embedded } = match config.store {
-            Store::Embedded { path } => {
-                let store = EmbeddedStore::new(path, Arc::clone(&clock));
-                let place = store.path().display().to_string();
-                Behind { vault: Arc::new(store.clone()), ledger: Arc::new(store.clone()), place, embedded: Some(store) }
-            }
-            Store::Azure(store) => azure(*store, &clock)?,
-        };
+        let Behind { vault, ledger, place, embedded } = behind(config.store, &clock)?;
         let policy = Policy {
             mode: config.mode,
             chain: ChainIdentity { base_url: exact.base_url.clone(), client_id: exact.client_id.clone(), user: None },
@@ -113,6 +108,43 @@ impl Broker {
     /// Waits until nothing is under way that would be lost if the process ended now.
     pub async fn finish(&self) {
         self.refresher.finish().await;
+    }
+}
+
+/// What is wrong with an installation, and what to do about it. The settings need not be good.
+pub async fn doctor(config: Result<Config, ConfigError>, app_root: PathBuf) -> Report {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    match config.and_then(|config| patient(config, app_root.clone(), clock)) {
+        Ok(doctor) => doctor.examine().await,
+        Err(ConfigError { problems }) => Report::misconfigured(&problems, app_root).await,
+    }
+}
+
+fn patient(config: Config, app_root: PathBuf, clock: Arc<dyn Clock>) -> Result<Doctor, ConfigError> {
+    let exact = config.exact;
+    let http = crate::http::client(&exact.base_url).map_err(no_certificates)?;
+    let Behind { vault, ledger, place, embedded } = behind(config.store, &clock)?;
+    let facts = Facts {
+        app_root,
+        base_url: exact.base_url.clone(),
+        redirect_uri: config.redirect_uri,
+        host: config.host,
+        place,
+        token_file: embedded.map(|store| store.path().to_owned()),
+        remarks: config.remarks,
+    };
+    let site = Arc::new(ExactOnline::new(http, exact.base_url, exact.client_id, exact.client_secret));
+    Ok(Doctor { vault, ledger, site, clock, facts })
+}
+
+fn behind(store: Store, clock: &Arc<dyn Clock>) -> Result<Behind, ConfigError> {
+    match store {
+        Store::Embedded { path } => {
+            let store = EmbeddedStore::new(path, Arc::clone(clock));
+            let place = store.path().display().to_string();
+            Ok(Behind { vault: Arc::new(store.clone()), ledger: Arc::new(store.clone()), place, embedded: Some(store) })
+        }
+        Store::Azure(store) => azure(*store, clock),
     }
 }
 

@@ -30,6 +30,51 @@ pub trait ConsentEndpoint: Send + Sync {
     async fn me(&self, access_token: &Secret) -> Option<Person>;
 }
 
+/// Exact's site, for who wants to know whether it is there and whom it knows. One request each, no redirect followed, nothing spent.
+#[async_trait]
+pub trait ExactSite: Send + Sync {
+    /// Asks for something small that everybody may have.
+    async fn knock(&self) -> Result<Knocked, NoSite>;
+
+    /// Opens the log-in page as a browser would that comes from this app, and goes no further.
+    async fn open_log_in(&self, redirect_uri: &str) -> Result<LogIn, NoSite>;
+}
+
+/// What [`ExactSite::knock`] heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Knocked {
+    /// Of the reply; any shows that somebody is there.
+    pub status: u16,
+    /// What time it was there, to the second.
+    pub date: Option<Timestamp>,
+}
+
+/// What [`ExactSite::open_log_in`] led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogIn {
+    /// A person could log in now.
+    Shown,
+    /// This site knows no such client id.
+    UnknownClient,
+    /// It is not the redirect URI that the app was registered with, or not this app.
+    NotThisApp,
+    /// No app could have this redirect URI.
+    NoRedirectUri,
+    /// Something else, with this status.
+    Odd(u16),
+}
+
+/// Why Exact's site said nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoSite {
+    /// Name, connection or TLS.
+    #[error("no connection to Exact Online (name, connection or TLS)")]
+    Unreachable,
+    /// The connection was lost.
+    #[error("the connection to Exact Online was lost before it answered")]
+    Lost,
+}
+
 /// Where credentials are kept: immutable versions of one secret. Nothing is ever deleted or disabled.
 #[async_trait]
 pub trait Vault: Send + Sync {

@@ -23,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("adopt", &["ports", "refresh_token", "token"]),
     ("consent", &["ports", "refresh_token", "token"]),
     ("status", &["get_token", "ports", "refresh_token", "token"]),
+    ("doctor", &["ports", "token"]),
     ("config", &["azure", "exact_online", "token"]),
     ("telemetry", &[]),
     ("functions", &["config", "consent", "get_token", "refresh_token", "status", "token"]),

@@ -1,6 +1,7 @@
 //! The command line: the only place that prints.
 
 mod consent;
+mod doctor;
 mod serve;
 
 use std::io::{self, IsTerminal, Read, Write};
@@ -70,6 +71,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look for what is wrong with the installation, and say what to do. Spends no token. Exit code 0 if nothing fails, else 1.
+    Doctor {
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Bad usage, as in `sysexits.h`.
@@ -108,6 +115,7 @@ pub fn run() -> ExitCode {
             Some(Command::Adopt { yes }) => adopt(&current, yes).await,
             Some(Command::Token { min_validity, max_wait }) => token(&current, min_validity, max_wait).await,
             Some(Command::Status { json }) => status(&current, json).await,
+            Some(Command::Doctor { json }) => doctor::doctor(&current, json).await,
         }
     });
     done.unwrap_or_else(|error| fail(&error))

@@ -36,6 +36,8 @@ pub struct Config {
     pub mode: Mode,
     /// Where Exact sends the browser back to, as it was registered. None: neither a setting nor the platform tells.
     pub redirect_uri: Option<String>,
+    /// By which name the platform says that the app is reached.
+    pub host: Option<String>,
     /// What looks odd and may be right all the same: to be logged as warnings, once, at start.
     pub remarks: Vec<String>,
 }
@@ -109,7 +111,8 @@ impl Config {
         settings.problems.extend(port(&settings.lookup).err());
         match (exact, store, mode) {
             (Some(exact), Some(store), Some(mode)) if settings.problems.is_empty() => {
-                Ok(Self { exact, store, mode, redirect_uri, remarks: settings.remarks })
+                let host = given(&settings.lookup, HOST);
+                Ok(Self { exact, store, mode, redirect_uri, host, remarks: settings.remarks })
             }
             _ => Err(ConfigError { problems: settings.problems }),
         }

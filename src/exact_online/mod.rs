@@ -8,6 +8,7 @@ mod me;
 pub mod region;
 pub mod request;
 pub mod response;
+mod site;
 #[cfg(test)]
 mod tests;
 

@@ -11,6 +11,7 @@ mod azure;
 mod counted;
 mod crowd;
 mod degraded;
+mod doctor;
 mod hour;
 mod killed;
 mod killed_holder;

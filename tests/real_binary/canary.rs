@@ -80,7 +80,7 @@ async fn searched(scene: Scene) {
     stage.import().await;
     let mut evidence = Evidence::default();
     let host = act(&mut stage, &scene, &mut evidence).await;
-    for arguments in [&["status"][..], &["status", "--json"]] {
+    for arguments in [&["status"][..], &["status", "--json"], &["doctor"], &["doctor", "--json"]] {
         let ran = stage.run(arguments).await;
         evidence.add(&arguments.join(" "), &format!("{}{}", ran.stdout, ran.stderr));
     }

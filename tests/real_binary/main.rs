@@ -10,6 +10,7 @@ mod canary;
 mod console;
 mod crowd;
 mod damaged_store;
+mod doctor;
 mod endings;
 mod first_answer;
 mod garbage;

@@ -105,6 +105,25 @@ impl Stage {
         self.exact_is_ahead.store(seconds, Ordering::SeqCst);
     }
 
+    /// `doctor --json` in a folder like that of the published app: the exit code's word, and each check by its name.
+    pub(crate) async fn doctor(&self) -> (bool, BTreeMap<String, Value>) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        std::fs::copy(root.join("host.json"), self.folder().join("host.json")).unwrap();
+        for entry in std::fs::read_dir(root).unwrap() {
+            let function = entry.unwrap().path().join("function.json");
+            if function.is_file() {
+                let to = self.folder().join(function.strip_prefix(root).unwrap());
+                std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+                std::fs::copy(function, to).unwrap();
+            }
+        }
+        let ran = self.run(&["doctor", "--json"]).await;
+        let report: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+        assert_eq!((&report["version"], &report["healthy"]), (&1.into(), &ran.success.into()), "{report}");
+        let checks = report["checks"].as_array().unwrap().iter().map(|check| (check["name"].as_str().unwrap().to_owned(), check.clone()));
+        (ran.success, checks.collect())
+    }
+
     /// Imports the refresh token of a new chain.
     pub(crate) async fn import(&self) {
         let token = self.exact.issue_chain();
@@ -262,4 +281,9 @@ pub(crate) fn exits(host: &FunctionsHost) -> Vec<String> {
         _ => None,
     };
     host.events().into_iter().filter_map(how).collect()
+}
+
+/// The names of the checks that came out so.
+pub(crate) fn with_verdict<'a>(checks: &'a BTreeMap<String, Value>, verdict: &str) -> Vec<&'a str> {
+    checks.iter().filter(|(_, check)| check["verdict"] == verdict).map(|(name, _)| name.as_str()).collect()
 }

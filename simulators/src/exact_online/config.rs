@@ -97,41 +97,41 @@ pub struct User {
 }
 
 impl User {
-    /// The first made-up person.
+    /// The first made-up user.
     #[must_use]
     pub fn first() -> Self {
         Self {
             id: "8d2e4a10-5b7f-4f3c-9a61-0c9be1d7f243".to_owned(),
-            user_name: "j.bakker@example.test".to_owned(),
-            full_name: "Joke Bakker".to_owned(),
+            user_name: "one@example.test".to_owned(),
+            full_name: "User One".to_owned(),
             division: 1_402_771,
             customer: "f0c7a9d3-6b18-4e25-8a40-92d1e35b7c06".to_owned(),
             customer_code: "4071825".to_owned(),
-            company: "Fietsenfabriek De Ketting B.V.".to_owned(),
+            company: "Company One B.V.".to_owned(),
         }
     }
 
-    /// The second made-up person, of another company.
+    /// The second made-up user, of another company.
     #[must_use]
     pub fn second() -> Self {
         Self {
             id: "c15f9b7e-2d04-4e88-b3a9-7f60d2ae5c18".to_owned(),
-            user_name: "w.peeters@example.test".to_owned(),
-            full_name: "Wout Peeters".to_owned(),
+            user_name: "two@example.test".to_owned(),
+            full_name: "User Two".to_owned(),
             division: 2_098_345,
             customer: "21e8b6f4-d093-4c7a-b52e-08f3c9a1d674".to_owned(),
             customer_code: "5120366".to_owned(),
-            company: "Brouwerij Peeters N.V.".to_owned(),
+            company: "Company Two N.V.".to_owned(),
         }
     }
 
-    /// The third made-up person, of the first one's company.
+    /// The third made-up user, of the first one's company.
     #[must_use]
     pub fn colleague() -> Self {
         Self {
             id: "5a93d0e8-17c4-4b6f-a2d8-e6410f7b9c35".to_owned(),
-            user_name: "s.visser@example.test".to_owned(),
-            full_name: "Sanne Visser".to_owned(),
+            user_name: "three@example.test".to_owned(),
+            full_name: "User Three".to_owned(),
             ..Self::first()
         }
     }

@@ -11,7 +11,7 @@ use simulators::emulators::Azurite;
 use super::gate::Gate;
 use super::{assert_says, status, tick, until_logged, warm, warnings};
 use crate::azure::OnAzure;
-use crate::stage::get_token;
+use crate::stage::{get_token, get_with};
 
 /// With a gate before the storage, and a chain.
 async fn gated() -> (OnAzure, Gate) {
@@ -92,6 +92,17 @@ async fn a_storage_that_is_silent_holds_nobody_longer_than_he_waits() {
     gate.mute().await;
     assert_eq!(get_token(&host, "").await.token(), token, "from memory");
     let cold = world.stage.host().await;
+    // Who watches has his answer within seconds: from memory, or that nothing is known.
+    let key = simulators::functions_host::Keys::default().function;
+    for (watched, status) in [(&host, 200), (&cold, 503)] {
+        let asked = tokio::time::Instant::now();
+        let answer = get_with(watched, "/api/Status", &[("x-functions-key", &key)]).await;
+        let said = answer.json();
+        assert_eq!((answer.status, &said["state"]), (status, &"degraded".into()), "{said}");
+        assert_says(said["summary"].as_str().unwrap(), &["does not answer within 4 s"]);
+        assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
+        println!("measured: with a silent storage the status answers after {:.1} s", asked.elapsed().as_secs_f64());
+    }
     let asked = tokio::time::Instant::now();
     let told = get_token(&cold, "?max_wait=3").await.error(503, "temporarily_unavailable");
     assert_says(&told, &["the token store does not answer"]);

@@ -37,7 +37,7 @@ fn once_shows_a_token_and_leaves_nothing_behind() {
     let output = demo(temporary.path(), &["--once", "--port", "0"]).output().unwrap();
     let (said, complaints) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}\n{complaints}");
-    for expected in ["| The refresh token is stored", "| timer ticks", "| refresh granted", "s of life left", "\"token_type\":\"Bearer\""] {
+    for expected in ["| the page says: Connected to Exact Online", "| code exchange granted", "s of life left", "\"token_type\":\"Bearer\""] {
         assert!(said.contains(expected), "{expected} is not in:\n{said}");
     }
     assert!(!said.contains("| ! "), "something odd was told:\n{said}");
@@ -50,7 +50,7 @@ fn once_shows_a_token_and_leaves_nothing_behind() {
 #[test]
 fn ctrl_c_stops_everything() {
     let temporary = TempDir::new().unwrap();
-    let mut child: Child = demo(temporary.path(), &["--port", "0"]).spawn().unwrap();
+    let mut child: Child = demo(temporary.path(), &["--auto", "--port", "0"]).spawn().unwrap();
     let mut lines: BufReader<ChildStdout> = BufReader::new(child.stdout.take().unwrap());
     let mut said = String::new();
     while !said.contains("Ctrl+C stops everything") {
@@ -61,6 +61,24 @@ fn ctrl_c_stops_everything() {
     assert!(child.wait().unwrap().success(), "{said}");
     assert!(said.contains("nothing is left running"), "{said}");
     assert_nothing_is_left(&said, temporary.path());
+}
+
+/// Nothing happens before a person has done what the screen says; Ctrl+C ends it then as well.
+#[test]
+fn a_person_is_told_where_to_begin() {
+    let temporary = TempDir::new().unwrap();
+    let mut child: Child = demo(temporary.path(), &["--port", "0"]).spawn().unwrap();
+    let mut lines: BufReader<ChildStdout> = BufReader::new(child.stdout.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("then press Allow") {
+        assert!(lines.read_line(&mut said).unwrap() > 0, "it ended early:\n{said}");
+    }
+    let page = said.split_whitespace().find(|word| word.starts_with("http://localhost:") && word.ends_with("/api/Consent"));
+    assert!(page.is_some(), "{said}");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    lines.read_to_string(&mut said).unwrap();
+    assert!(child.wait().unwrap().success(), "{said}");
+    assert!(said.contains("nothing is left running") && !said.contains("granted"), "{said}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! | `show` | what happens, in order |
 //! | `product` | builds the program |
 //! | `world` | starts and stops everything else |
+//! | `person` | consents, where you do not |
 //! | `caller` | asks `GetToken` |
 //! | `narrator`, `words` | one line per event |
 //! | `interrupted` | Ctrl+C |
@@ -12,6 +13,7 @@
 mod caller;
 mod interrupted;
 mod narrator;
+mod person;
 mod product;
 mod show;
 mod words;
@@ -31,9 +33,12 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "cargo-demo", bin_name = "cargo demo", version)]
 pub(crate) struct Arguments {
-    /// End after the first token was handed out; fail if that takes longer than 60 s.
+    /// Consent by itself, without your browser; end after the first token was handed out; fail if that takes longer than 60 s.
     #[arg(long)]
     once: bool,
+    /// Consent by itself, without your browser.
+    #[arg(long)]
+    auto: bool,
     /// Where the Functions host listens on 127.0.0.1; 0 for any free port.
     #[arg(long, value_name = "N", default_value_t = 7071)]
     port: u16,

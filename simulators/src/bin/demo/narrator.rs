@@ -19,7 +19,6 @@ use super::words;
 #[derive(Clone, Copy)]
 pub(super) enum Who {
     Demo,
-    Import,
     Host,
     Handler,
     Exact,
@@ -150,7 +149,6 @@ fn tell(at: Timestamp, line: &Line) {
     let time = TimeZone::system().to_datetime(at).time().strftime("%H:%M:%S").to_string();
     let who = match line.who {
         Who::Demo => "demo",
-        Who::Import => "import",
         Who::Host => "host",
         Who::Handler => "handler",
         Who::Exact => "exact",

@@ -6,19 +6,17 @@ use anyhow::{Result, bail};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use simulators::exact_online::Logged;
+use simulators::exact_online::{Kind, Logged, Outcome};
 use simulators::functions_host::{Event, EventKind};
 
 use super::caller::{self, Answer, Caller};
 use super::interrupted::Interrupted;
 use super::narrator::{Narrator, Who, print};
 use super::world::World;
-use super::{Arguments, product};
+use super::{Arguments, person, product};
 
 /// `--once` waits no longer for the first token.
 const ONCE: Duration = Duration::from_mins(1);
-/// In which the first tick has asked Exact Online.
-const FIRST_TICK: Duration = Duration::from_secs(5);
 /// In which a pair that was granted is stored; a call meanwhile is served too, with a warning that would puzzle here.
 const STORE: Duration = Duration::from_millis(500);
 /// Between two tries at the first token, and between two calls after it.
@@ -43,7 +41,7 @@ pub(super) async fn show(arguments: &Arguments) -> Result<()> {
         biased;
         () = interrupted.wait() => Ok(()),
         why = given_up_by(given_up) => why,
-        told = tell(&world, &narrator, arguments.once) => told,
+        told = tell(&world, &narrator, arguments) => told,
     };
     narrator.say(Who::Demo, "stopping …");
     let stopped = world.stop().await;
@@ -62,19 +60,22 @@ async fn check_port(port: u16) -> Result<()> {
     }
 }
 
-/// The first refresh token, the first tick, the first token handed out; then, unless that is all, ticks and calls without end.
-async fn tell(world: &World, narrator: &Narrator, once: bool) -> Result<()> {
+/// The consent, the first token handed out; then, unless that is all, ticks and calls without end.
+async fn tell(world: &World, narrator: &Narrator, arguments: &Arguments) -> Result<()> {
     let caller = Caller::new(world, narrator)?;
-    narrator.say(Who::Demo, "a person brings a first refresh token: exact-token-broker import < token.txt");
-    narrator.say(Who::Import, &world.import().await?);
-    let asked = world.exact.subscribe();
-    let hand_out = first_hand_out(&caller, narrator, asked);
-    let calls = async {
-        if once {
-            let Err(_elapsed) = tokio::time::timeout(ONCE, hand_out).await else { return Ok(()) };
+    let first = async {
+        connected(world, narrator, arguments.once || arguments.auto).await?;
+        first_hand_out(&caller, narrator).await;
+        Ok(())
+    };
+    if arguments.once {
+        let Ok(handed_out) = tokio::time::timeout(ONCE, first).await else {
             bail!("no token was handed out within {} s; the lines above say what was in the way", ONCE.as_secs());
-        }
-        hand_out.await;
+        };
+        return handed_out;
+    }
+    first.await?;
+    let calls = async {
         let again = format!("from now on it is called every {} s; call it yourself in another terminal", EVERY.as_secs());
         narrator.say(Who::Demo, &again);
         narrator.say(Who::Demo, "Ctrl+C stops everything");
@@ -84,7 +85,6 @@ async fn tell(world: &World, narrator: &Narrator, once: bool) -> Result<()> {
         }
     };
     let ticks = async {
-        world.host.fire_scheduled().await?;
         world.host.start_timers();
         std::future::pending().await
     };
@@ -94,10 +94,30 @@ async fn tell(world: &World, narrator: &Narrator, once: bool) -> Result<()> {
     }
 }
 
-async fn first_hand_out(caller: &Caller<'_>, narrator: &Narrator, mut asked: Receiver<Logged>) {
-    // A call before the tick has had its turn would make `GetToken` refresh, and the tick would have nothing to show.
-    drop(tokio::time::timeout(FIRST_TICK, asked.recv()).await);
+/// There is no token yet, as on the first day.
+async fn connected(world: &World, narrator: &Narrator, by_itself: bool) -> Result<()> {
+    let mut asked = world.exact.subscribe();
+    let page = world.consent_page();
+    if by_itself {
+        narrator.say(Who::Demo, &format!("a person opens {page} and presses the button"));
+        person::connect(world, narrator).await?;
+    } else {
+        narrator.say(Who::Demo, "there is no token yet: a person has to connect Exact Online, once");
+        narrator.say(Who::Demo, &format!("OPEN THIS IN YOUR BROWSER, and press the button: {page}"));
+        narrator.say(Who::Demo, "Exact Online is simulated there: choose any user, and any six digits will do; then press Allow");
+        loop {
+            match asked.recv().await {
+                Ok(Logged { kind: Kind::Code, outcome: Outcome::Granted, .. }) => break,
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    }
     tokio::time::sleep(STORE).await;
+    Ok(())
+}
+
+async fn first_hand_out(caller: &Caller<'_>, narrator: &Narrator) {
     narrator.say(Who::Demo, &format!("what Data Factory does: curl {}", caller.url()));
     loop {
         if let Answer::Token(body) = caller.ask().await {

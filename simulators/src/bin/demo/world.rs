@@ -1,14 +1,12 @@
 //! Everything around the program, and the program itself.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio::net::TcpListener;
 
 use simulators::exact_online::{Config, ExactOnline, system_clock};
 use simulators::functions_host::{ExitZero, FunctionsHost, HostOptions, Platform, Timers};
@@ -26,8 +24,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 pub(super) struct World {
     pub(super) exact: ExactOnline,
     pub(super) host: FunctionsHost,
-    binary: PathBuf,
-    settings: BTreeMap<String, String>,
+    port: u16,
     folder: TempDir,
 }
 
@@ -38,19 +35,22 @@ impl World {
         let config = Config { access_token_lifetime: TOKENS_LIVE, ..Config::default() };
         let exact = ExactOnline::start(config.clone(), system_clock()).await.context("the simulated Exact Online")?;
         let file = folder.path().join("exact-online-token.json");
+        // Exact sends the browser back there, so it has to be known before the host listens.
+        let port = if port == 0 { free_port().await? } else { port };
         let settings = BTreeMap::from(
             [
                 ("AzureWebJobsStorage", "UseDevelopmentStorage=true"),
                 ("EXACT_BASE_URL", &exact.base_url()),
                 ("EXACT_CLIENT_ID", &config.client_id),
                 ("EXACT_CLIENT_SECRET", &config.client_secret),
+                ("EXACT_REDIRECT_URI", &format!("http://localhost:{port}/api/ConsentCallback")),
                 ("TOKEN_FILE", &file.to_string_lossy()),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
         let mut options = HostOptions::new(product::root());
         options.platform = Platform::CoreTools;
-        options.environment.clone_from(&settings);
+        options.environment = settings;
         options.executable = Some(binary.to_owned());
         options.front_port = port;
         options.timers = Timers::Every(TICKS);
@@ -60,30 +60,12 @@ impl World {
         let host = FunctionsHost::start_unready(options).await.context("the simulated Functions host")?;
         let narrator = Narrator::begin(&host, &exact);
         host.wait_ready().await?;
-        Ok((Self { exact, host, binary: binary.to_owned(), settings, folder }, narrator))
+        Ok((Self { exact, host, port, folder }, narrator))
     }
 
-    /// Runs the program's own `import`, with a refresh token on its standard input; what it says.
-    ///
-    /// Its folder is the temporary one, where there is no local.settings.json.
-    pub(super) async fn import(&self) -> Result<String> {
-        let mut import = Command::new(&self.binary)
-            .arg("import")
-            .current_dir(self.folder.path())
-            .env_clear()
-            .envs(&self.settings)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .context("exact-token-broker could not be started")?;
-        if let Some(mut input) = import.stdin.take() {
-            input.write_all(self.exact.issue_chain().as_bytes()).await.context("the standard input of `import`")?;
-        }
-        let imported = import.wait_with_output().await?;
-        ensure!(imported.status.success(), "`exact-token-broker import` failed: {}", String::from_utf8_lossy(&imported.stderr).trim());
-        Ok(String::from_utf8_lossy(&imported.stdout).trim().to_owned())
+    /// Where a person connects Exact Online.
+    pub(super) fn consent_page(&self) -> String {
+        format!("http://localhost:{}/api/Consent", self.port)
     }
 
     /// Ends the handler, both simulators and the folder.
@@ -94,4 +76,9 @@ impl World {
         self.folder.close().context("the temporary folder could not be removed")?;
         stopped
     }
+}
+
+async fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("a free port")?;
+    Ok(listener.local_addr()?.port())
 }

@@ -10,7 +10,7 @@ use crate::adopt::{AdoptError, Adopted};
 use crate::azure::{BlobLedger, KeyVault};
 use crate::clock::SystemClock;
 use crate::config::{AzureStore, Config, ConfigError, Store};
-use crate::consent::{Consent, ImportError, Imported};
+use crate::consent::{Begun, Callback, Consent, Failed, Finished, ImportError, Imported, Problem};
 use crate::doctor::{Doctor, Facts, Report};
 use crate::exact_online::ExactOnline;
 use crate::functions::UseCases;
@@ -27,6 +27,7 @@ pub struct Broker {
     refresher: Arc<Refresher>,
     consent: Consent,
     place: String,
+    exact_origin: String,
     /// Where it is this program that keeps the lock.
     embedded: Option<EmbeddedStore>,
 }
@@ -53,11 +54,12 @@ impl Broker {
             settings: Fingerprint::of_parts(&[&exact.base_url, &exact.client_id, exact.client_secret.reveal()]),
             lock_id: ledger.lock_id(),
         };
+        let exact_origin = exact.base_url.clone();
         let endpoint = Arc::new(ExactOnline::new(http, exact.base_url, exact.client_id, exact.client_secret.clone()));
         let refresher = Refresher::new(Arc::clone(&endpoint) as _, vault, ledger, clock, policy).with_consent_at(consent_url);
         let refresher = Arc::new(refresher);
         let consent = Consent::new(Arc::clone(&refresher), endpoint, &exact.client_secret, config.redirect_uri);
-        Ok(Self { refresher, consent, place, embedded })
+        Ok(Self { refresher, consent, place, exact_origin, embedded })
     }
 
     /// One answer to a caller.
@@ -186,5 +188,25 @@ impl UseCases for Broker {
 
     fn consent_url(&self) -> Option<&str> {
         self.refresher.consent_url()
+    }
+
+    fn exact_origin(&self) -> String {
+        self.exact_origin.clone()
+    }
+
+    async fn begin_consent(&self) -> Result<Begun, Problem> {
+        self.consent.begin().await
+    }
+
+    async fn begin_again(&self, again: &str, cookie: Option<Secret>) -> Result<Begun, Failed> {
+        self.consent.begin_again(again, cookie.as_ref()).await
+    }
+
+    async fn finish_consent(&self, callback: Callback) -> Result<Finished, Failed> {
+        self.consent.finish(callback).await
+    }
+
+    async fn confirm_consent(&self, confirm: &str, cookie: Option<Secret>) -> Result<Finished, Failed> {
+        self.consent.confirm(confirm, cookie.as_ref()).await
     }
 }

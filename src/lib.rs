@@ -18,7 +18,7 @@
 //! | [`exact_online`], [`http`] | the token service: request and response are pure, what stands between sends once |
 //! | [`local`], [`stored`] | the embedded store: one file, one lock file; and the only JSON of credential and ledger |
 //! | [`azure`] | the store for production: credentials in Key Vault, the ledger as a blob whose lease is the lock, the app's identity |
-//! | [`functions`] | the host's protocol and the routes; the only status table |
+//! | [`functions`] | the host's protocol, the routes, the pages for a person; the only status table |
 //! | [`cli`] | the commands; the only place that prints |
 //! | [`config`], [`telemetry`], [`clock`], [`app`] | settings, log lines, the machine's clocks, and the only wiring |
 //!

@@ -74,9 +74,16 @@ pub struct Status {
     pub refresh_token_days_left: Option<i64>,
     /// Where a person connects again. None: there is no such page, and `exact-token-broker consent` does it.
     pub consent_url: Option<String>,
+    /// The company of the user who consented. None: not told by Exact, or a chain that no consent began.
+    pub company: Option<String>,
+    /// The user whose permissions the tokens carry.
+    pub user: Option<String>,
     /// When the stored pair was granted.
     #[serde(serialize_with = "to_the_second")]
     pub last_grant_at: Option<Timestamp>,
+    /// The last grants, oldest first.
+    #[serde(serialize_with = "each_to_the_second")]
+    pub recent_grants: Vec<Timestamp>,
     /// What happens next, and when.
     pub next: String,
     /// Consents, imports and lost ledgers so far.
@@ -162,7 +169,10 @@ impl Status {
             refresh_token_expires_at: None,
             refresh_token_days_left: None,
             consent_url: None,
+            company: None,
+            user: None,
             last_grant_at: None,
+            recent_grants: Vec::new(),
             next: String::new(),
             epoch: None,
             generation: None,
@@ -235,6 +245,9 @@ impl Status {
         self.ungranted_this_hour = ledger.ungranted_in_hour(view.now);
         self.open_attempts = ledger.open.len();
         self.candidates = ledger.candidates.len();
+        self.company = ledger.consents.person.as_ref().map(|person| person.company.clone());
+        self.user = ledger.consents.person.as_ref().map(|person| person.name.clone());
+        self.recent_grants.clone_from(&ledger.recent_grants);
     }
 
     fn judge(&mut self, refresher: &Refresher, ledger: &Ledger, view: &View) {
@@ -327,6 +340,10 @@ impl fmt::Display for Status {
 
 fn second(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+fn each_to_the_second<S: Serializer>(times: &[Timestamp], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(times.iter().map(|at| second(*at).to_string()))
 }
 
 #[expect(clippy::ref_option, reason = "serde calls it with a reference to the member")]

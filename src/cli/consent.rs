@@ -60,7 +60,13 @@ async fn confirmed(broker: &Broker, begun: &Begun, confirm: &str) -> anyhow::Res
 
 fn report(broker: &Broker, connected: &Connected) -> anyhow::Result<ExitCode> {
     let (whose, place) = (named(connected.person.as_deref()), broker.place());
-    let replaced = if connected.replaced { "; the chain before it is over" } else { "" };
+    let replaced = if connected.meanwhile {
+        "; it took the place of one that somebody else began meanwhile"
+    } else if connected.replaced {
+        "; the chain before it is over"
+    } else {
+        ""
+    };
     print(&format!(
         "Connected to Exact Online as {whose} (epoch {}{replaced}).\nThe tokens are in {place}. They see what this user may see: if answers stay empty, \
          it lacks rights.",

@@ -32,7 +32,7 @@ pub const AGAIN_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 pub struct Begun {
     /// Exact's log-in page, with our state: the browser goes there.
     pub authorize_url: String,
-    /// For the browser to keep until [`Callback::cookie`]: the state is good only beside it. 64 hexadecimal digits.
+    /// For the browser to keep until [`Callback::cookie`]: the state is good only beside it. 43 characters of base64url.
     pub cookie: Secret,
 }
 
@@ -68,15 +68,17 @@ impl Consent {
     pub async fn begin(&self) -> Result<Begun, Problem> {
         let redirect_uri = self.redirect_uri()?;
         // Better now than after a log-in with MFA.
-        if self.refresher.look().await.is_ok()
-            && let Some(ledger) = &self.refresher.view().ledger
+        let looked = self.refresher.look().await;
+        let ledger = self.refresher.view().ledger;
+        if let (Ok(()), Some(ledger)) = (looked, &ledger)
             && let Some(until) = ledger.code_budget(self.refresher.ledger.now())
         {
             return Err(Problem::Budget { until });
         }
         self.refresher.hold_off().await;
         let cookie = new_cookie();
-        let state = self.signer.sign(Purpose::State, STATE_LIFETIME, &cookie, "", self.refresher.ledger.now());
+        let epoch = ledger.map_or(0, |ledger| ledger.epoch).to_string();
+        let state = self.signer.sign(Purpose::State, STATE_LIFETIME, &cookie, &epoch, self.refresher.ledger.now());
         Ok(Begun { authorize_url: self.endpoint.authorize_url(redirect_uri, &state), cookie })
     }
 
@@ -100,12 +102,13 @@ impl Consent {
             (Some(Err(problem)), _) => return Err(Failed { problem, again: None }),
         };
         let cookie = callback.cookie.as_ref();
+        let begun_in = checked.rest.parse().unwrap_or(0);
         let exchanged = match (&callback.error, callback.code) {
             (Some(error), _) => Err(sent_by_exact(error)),
             (None, Some(code)) if !code.reveal().trim().is_empty() => self.exchange_in_time(checked, code).await,
             (None, _) => Err(Problem::NoCode),
         };
-        exchanged.map(|exchanged| self.finished(exchanged, cookie)).map_err(|problem| self.failed(problem, cookie))
+        exchanged.map(|exchanged| self.finished(exchanged, begun_in, cookie)).map_err(|problem| self.failed(problem, cookie))
     }
 
     /// A person says that another's consent is meant.
@@ -119,10 +122,9 @@ impl Consent {
             ExchangeError::Overtaken => Problem::NothingToConfirm,
             other => other.into(),
         });
-        confirmed.map(|exchanged| self.finished(exchanged, cookie)).map_err(|problem| self.failed(problem, cookie))
+        confirmed.map(|exchanged| self.finished(exchanged, u64::MAX, cookie)).map_err(|problem| self.failed(problem, cookie))
     }
 
-    /// What stands between a person at a shell and Exact: the address to open, and the cookie that the answer is to be given back with.
     fn redirect_uri(&self) -> Result<&str, Problem> {
         self.redirect_uri
             .as_deref()
@@ -135,9 +137,13 @@ impl Consent {
         Ok(self.refresher.exchange(&*self.endpoint, code).await?)
     }
 
-    fn finished(&self, exchanged: Exchanged, cookie: Option<&Secret>) -> Finished {
+    /// `begun_in` is the epoch in which the log-in began.
+    fn finished(&self, exchanged: Exchanged, begun_in: u64, cookie: Option<&Secret>) -> Finished {
         match exchanged {
-            Exchanged::Connected { epoch, replaced, person } => Finished::Connected(Connected { person: person.map(Box::new), epoch, replaced }),
+            Exchanged::Connected { epoch, replaced, person } => {
+                let meanwhile = replaced && epoch.saturating_sub(1) > begun_in;
+                Finished::Connected(Connected { person: person.map(Box::new), epoch, replaced, meanwhile })
+            }
             Exchanged::Pending { version, stored, new } => {
                 let confirm = self.sign(Purpose::Confirm, STATE_LIFETIME, cookie, &version.0);
                 Finished::Confirm { stored: stored.map(Box::new), new: new.map(Box::new), confirm }

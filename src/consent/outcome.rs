@@ -29,6 +29,8 @@ pub struct Connected {
     pub epoch: u64,
     /// Whether there was a chain before.
     pub replaced: bool,
+    /// Whether that one began while this log-in was under way: in another browser, or by a command.
+    pub meanwhile: bool,
 }
 
 /// How one callback ended otherwise.
@@ -119,15 +121,17 @@ impl Problem {
             Self::Forged => "Nothing was changed. Begin on the page Consent of this installation.",
             Self::OtherBrowser => "Nothing was changed. Begin and end in the same browser, with cookies allowed, on the page Consent.",
             Self::Expired => "Nothing was changed. Connect again; the log-in has to be done within 10 minutes.",
-            Self::Used => "Nothing was changed by using it again. Look at the page Consent to see whether the connection stands.",
+            Self::Used => {
+                "Nothing was changed by using it again. The page Consent shows whether the connection stands; only if it does not, try again."
+            }
             Self::NoCode | Self::EndedByExact => "Nothing was changed. Connect again; if it stays so, try later: the fault may be at Exact's side.",
             Self::Denied => "Nothing was changed. Connect again and allow the access, as a user who may see what has to be loaded.",
             Self::NotThisApp => {
                 "Nothing was changed. In the Exact App Centre the redirect URI of the app must be the same as EXACT_REDIRECT_URI, letter by letter."
             }
             Self::CodeRefused => {
-                "The code was altered, used before, older than 3 minutes, or another app's; or, as others report, the fault is at Exact's side. \
-                 Connect again; if it stays so, try later."
+                "Exact Online says \"Signed data extraction has failed\" or \"invalid_request\": the code was altered, used before, older than 3 minutes, or \
+                 another app's; or, as others report, the fault is at Exact's side. Connect again; if it stays so, try later."
             }
             Self::Overtaken => "Look at the page Consent: if another browser has connected, all is well; else connect again.",
             Self::TooEarly => "Wait 10 minutes, then connect again.",
@@ -147,6 +151,7 @@ impl Problem {
     pub(super) fn may_be_tried_again(&self) -> bool {
         match self {
             Self::Expired
+            | Self::Used
             | Self::NoCode
             | Self::Denied
             | Self::EndedByExact
@@ -158,7 +163,6 @@ impl Problem {
             | Self::Store(_) => true,
             Self::Forged
             | Self::OtherBrowser
-            | Self::Used
             | Self::NotThisApp
             | Self::TooEarly
             | Self::App

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
 use sha2::Sha256;
@@ -115,9 +115,10 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// A cookie's value: 64 hexadecimal digits, 244 of their bits random.
+/// A cookie's value: 43 characters of base64url, 244 of their bits random.
 pub(super) fn new_cookie() -> Secret {
-    Secret::new(format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()))
+    let bytes = [uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes()].concat();
+    Secret::new(BASE64URL_NOPAD.encode(&bytes))
 }
 
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
@@ -142,7 +143,7 @@ mod tests {
         assert_eq!((checked.rest.as_str(), checked.expires_at), ("17-made.up", now + MINUTE));
         assert!(checked.clone().in_time(now + SignedDuration::from_secs(59)).is_ok());
         assert_eq!(checked.in_time(now + MINUTE), Err(Problem::Expired));
-        assert_eq!(cookie.reveal().len(), 64);
+        assert_eq!(cookie.reveal().len(), 43);
         let again = signer().sign(Purpose::Confirm, MINUTE, &cookie, "17-made.up", now);
         assert_ne!(text, again, "each has a nonce");
         assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-'), "nothing that a URL would escape");

@@ -4,13 +4,15 @@
 //! the HTTP function comes as the caller sent it, at `/api/GetToken`, because `host.json` turns forwarding on. Besides, the host polls `GET /`
 //! until anything answers, and later now and then (azure-functions-host, `DefaultHttpWorkerService`).
 //!
-//! Never sent: an empty 2xx, 202, 204 or 3xx. An empty 2xx makes the host wait until `functionTimeout` and then kill this process; Data Factory
-//! takes a 202 for success and follows a redirect.
+//! Never sent to the host or to a caller of `GetToken`: an empty 2xx, 202, 204 or 3xx. An empty 2xx makes the host wait until `functionTimeout` and
+//! then kill this process; Data Factory takes a 202 for success and follows a redirect. A browser gets pages, and one redirect: to Exact's log-in.
 
 mod ask;
 mod body;
 mod call;
+mod consent;
 mod envelope;
+mod page;
 mod reply;
 mod route;
 mod server;
@@ -28,10 +30,13 @@ use tokio::sync::{Notify, SetOnce, mpsc};
 use tracing::Instrument;
 
 use crate::config::ConfigError;
+use crate::consent::{Begun, Callback, Failed, Finished, Problem};
 use crate::get_token::{Ask, HandedOut, NoToken};
 use crate::refresh_token::Tick;
 use crate::status::Status;
+use crate::token::Secret;
 
+use consent::Wish;
 use reply::{Refused, Reply};
 use route::Route;
 
@@ -42,6 +47,8 @@ pub use server::{bind, serve};
 const TICK_LIMIT: Duration = Duration::from_secs(585);
 /// A call is answered this long after the caller's `max_wait` (200 s at most) whatever hangs: Data Factory gives up at 230 s.
 const CALL_MARGIN: Duration = Duration::from_secs(15);
+/// A person waits this long at most; an exchange takes up to 200 s, and Azure's front end gives up at 230.
+const CONSENT_LIMIT: Duration = Duration::from_secs(215);
 
 /// What is known is said by then, whatever hangs: the store has [`crate::status::LOOK`], and the settings may still be on their way.
 const STATUS_LIMIT: Duration = Duration::from_secs(10);
@@ -63,6 +70,21 @@ pub trait UseCases: Send + Sync + 'static {
 
     /// Where a person connects again, if there is a page for it.
     fn consent_url(&self) -> Option<&str>;
+
+    /// Scheme, host and port of the Exact site: where the pages' buttons may lead.
+    fn exact_origin(&self) -> String;
+
+    /// A person has pressed the button.
+    async fn begin_consent(&self) -> Result<Begun, Problem>;
+
+    /// The same, from the page of a consent that brought nothing.
+    async fn begin_again(&self, again: &str, cookie: Option<Secret>) -> Result<Begun, Failed>;
+
+    /// Exact has sent the browser back.
+    async fn finish_consent(&self, callback: Callback) -> Result<Finished, Failed>;
+
+    /// A person says that another user than before is meant.
+    async fn confirm_consent(&self, confirm: &str, cookie: Option<Secret>) -> Result<Finished, Failed>;
 }
 
 /// What stands behind the routes. Wrong settings fail each invocation and never keep the process from answering: the host restarts a process
@@ -104,6 +126,11 @@ impl State {
         self.asked.notified().await;
     }
 
+    /// Once it is known.
+    fn exact_origin(&self) -> Option<String> {
+        self.broker.get()?.as_ref().ok().map(|broker| broker.exact_origin())
+    }
+
     async fn broker(&self) -> Opened {
         self.asked.notify_one();
         self.broker.wait().await.clone()
@@ -119,6 +146,10 @@ async fn answer(state: State, running: Running, request: Request) -> Response {
         Ok(Route::Alive) => {
             state.asked.notify_one();
             Reply::Alive
+        }
+        Ok(route) if route.is_for_a_browser() => {
+            let reply = Box::pin(invocation(state.clone(), running, route, request)).await;
+            return page::response(&reply, route, state.exact_origin().as_deref());
         }
         Ok(route) => match at_hand(&state, route, &request) {
             Some(reply) => reply,
@@ -152,6 +183,7 @@ async fn invocation(state: State, running: Running, route: Route, request: Reque
             Route::RefreshToken => refresh_token(state, running, request).await,
             Route::GetToken => get_token(state, running, request).await,
             Route::Status => status(state, running, request).await,
+            Route::Consent | Route::ConsentCallback => consent(state, running, route, request).await,
         };
         reply.unwrap_or_else(|unsaid| {
             unsaid.log(route);
@@ -209,6 +241,18 @@ async fn status(state: State, running: Running, request: Request) -> Result<Repl
     }
 }
 
+async fn consent(state: State, running: Running, route: Route, request: Request) -> Result<Reply, Reply> {
+    let wish = Wish::of(route, &request)?;
+    body::read(request.into_body()).await?;
+    let work = async move {
+        match state.broker().await {
+            Ok(broker) => wish.grant(&*broker).await,
+            Err(error) => Reply::BadSettings(error),
+        }
+    };
+    owned(running, CONSENT_LIMIT, work, route).await
+}
+
 /// Runs a use case as a task of its own: a caller who hangs up does not cancel it, and a panic in it ends nothing else. Its outcome is logged by
 /// the task, since a caller need not be there any more.
 async fn owned(running: Running, limit: Duration, work: impl Future<Output = Reply> + Send + 'static, route: Route) -> Result<Reply, Reply> {
@@ -233,6 +277,7 @@ impl From<Refused> for Reply {
 
 const _: () = assert!(TICK_LIMIT.as_secs() < 600, "the host kills at functionTimeout");
 const _: () = assert!(ask::MOST_MAX_WAIT as u64 + CALL_MARGIN.as_secs() < 230, "Data Factory gives up at 230 s");
+const _: () = assert!(CONSENT_LIMIT.as_secs() < 230, "the front end gives up at 230 s");
 
 #[cfg(test)]
 mod tests;

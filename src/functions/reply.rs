@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, PRAGMA, RETRY_AFTER};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, PRAGMA, RETRY_AFTER, SET_COOKIE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::config::ConfigError;
+use crate::consent::{Connected, Failed, Finished, Problem};
 use crate::get_token::{HandedOut, NoToken};
 use crate::refresh_token::Tick;
 use crate::status::Status;
@@ -37,6 +38,14 @@ pub(super) enum Reply {
     },
     /// To a monitor.
     Status(Box<Status>),
+    /// To a person, how things stand.
+    Overview(Box<Status>),
+    /// To a person's browser: on to Exact's log-in page. Both headers are marked as sensitive.
+    ToExact { location: HeaderValue, cookie: HeaderValue },
+    /// To a person, how the consent ended.
+    Finished(Finished),
+    /// To a person, why there is no new chain.
+    Failed(Failed),
     /// The request is not one that this program takes.
     Refused(Refused),
     /// No use case can run.
@@ -56,6 +65,7 @@ pub(super) enum Refused {
     NotATimer,
     MinValidity { most: i64 },
     MaxWait { most: i64 },
+    CrossSite,
     BodyTooLarge,
     BodyTooSlow,
 }
@@ -64,7 +74,10 @@ impl Reply {
     /// The status and, for an error, its RFC 6749 style code.
     fn status(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::Alive | Self::Token(_) | Self::Tick(Tick { failed: false, .. }) => (StatusCode::OK, ""),
+            Self::Alive | Self::Token(_) | Self::Tick(Tick { failed: false, .. }) | Self::Overview(_) | Self::Finished(_) => (StatusCode::OK, ""),
+            // The one redirect: the host passes it on to the browser, which is not the host's to follow.
+            Self::ToExact { .. } => (StatusCode::SEE_OTHER, ""),
+            Self::Failed(failed) => (status_of(&failed.problem), ""),
             Self::Tick(Tick { failed: true, .. }) => (StatusCode::INTERNAL_SERVER_ERROR, ""),
             Self::Status(status) if status.servable => (StatusCode::OK, ""),
             Self::Status(_) => (StatusCode::SERVICE_UNAVAILABLE, ""),
@@ -77,6 +90,7 @@ impl Reply {
             }
             Self::Refused(Refused::NotFound) => (StatusCode::NOT_FOUND, "invalid_request"),
             Self::Refused(Refused::Method { .. }) => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
+            Self::Refused(Refused::CrossSite) => (StatusCode::FORBIDDEN, "invalid_request"),
             Self::Refused(Refused::BodyTooSlow) => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
             Self::Refused(Refused::BodyTooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
             Self::Refused(Refused::Malformed(_) | Refused::NotATimer | Refused::MinValidity { .. } | Refused::MaxWait { .. }) => {
@@ -86,13 +100,20 @@ impl Reply {
     }
 
     /// For a person: what is wrong, and what to do about it.
-    fn description(&self) -> String {
+    pub(super) fn description(&self) -> String {
         match self {
             Self::Alive | Self::Token(_) => String::new(),
             Self::Tick(tick) => tick.line.clone(),
-            Self::Status(status) => status.summary.clone(),
             Self::NoToken { no_token: NoToken::ConsentRequired(why), .. } => format!("{why}; {}", why.remedy()),
             Self::NoToken { no_token: NoToken::ServerError(what) | NoToken::Unavailable { why: what, .. }, .. } => what.clone(),
+            Self::Status(status) | Self::Overview(status) => status.summary.clone(),
+            Self::ToExact { .. } => "a consent was begun, and the browser goes to Exact Online".to_owned(),
+            Self::Finished(Finished::Connected(Connected { epoch, replaced, .. })) => {
+                let before = if *replaced { "in place of the chain before" } else { "for the first time" };
+                format!("connected to Exact Online by consent, {before}: epoch {epoch}")
+            }
+            Self::Finished(Finished::Confirm { .. }) => "somebody else consented than before; it waits to be confirmed".to_owned(),
+            Self::Failed(Failed { problem, .. }) => format!("{problem}. {}", problem.remedy()),
             Self::Refused(refused) => refused.description(),
             Self::BadSettings(error) => format!("settings are missing or wrong: {error}"),
             Self::Panicked => "internal error; the log of the function app says where".to_owned(),
@@ -121,6 +142,12 @@ impl Reply {
             Self::NoToken { no_token: NoToken::ConsentRequired(_) | NoToken::ServerError(_), .. } => {
                 tracing::error!("no token was handed out: {said}");
             }
+            Self::Overview(_) => tracing::debug!("the page was shown: {said}"),
+            Self::ToExact { .. } | Self::Finished(_) => tracing::info!("{said}"),
+            // Anybody can call the callback with anything.
+            Self::Failed(_) if status.is_client_error() => tracing::info!(status = status.as_u16(), "a consent brought nothing: {said}"),
+            Self::Failed(_) if status == StatusCode::SERVICE_UNAVAILABLE => tracing::warn!("a consent brought nothing: {said}"),
+            Self::Failed(_) => tracing::error!("a consent went wrong: {said}"),
             Self::BadSettings(_) => tracing::error!("{said}"),
             Self::Refused(_) if route != Route::RefreshToken => tracing::info!(status = status.as_u16(), "a request was refused: {said}"),
             Self::Refused(_) => tracing::error!(status = status.as_u16(), "a timer invocation was refused: {said}"),
@@ -156,12 +183,57 @@ impl Reply {
         }
     }
 
+    /// Status and headers that do not depend on what the body is.
+    pub(super) fn dress(&self, response: &mut Response) {
+        *response.status_mut() = self.status().0;
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if let Self::ToExact { location, cookie } = self {
+            headers.insert(LOCATION, location.clone());
+            headers.insert(SET_COOKIE, cookie.clone());
+        }
+        if let Self::Refused(Refused::Method { allow }) = self {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        // The rest of the body is not read, so the server closes: unsaid, the host's next invocation could meet that on the connection it kept.
+        if let Self::Refused(Refused::BodyTooLarge | Refused::BodyTooSlow) = self {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+
     fn retry_after(&self) -> Option<i64> {
         match self {
             Self::NoToken { no_token: NoToken::Unavailable { retry_after, .. }, .. } => Some((*retry_after).max(1)),
             Self::Overdue => Some(OVERDUE_RETRY_AFTER),
             _ => None,
         }
+    }
+}
+
+/// A consent that brought nothing: 400 what the browser brought, 409 what another consent did, 503 what passes, 500 what a person has to mend.
+fn status_of(problem: &Problem) -> StatusCode {
+    match problem {
+        Problem::Forged
+        | Problem::OtherBrowser
+        | Problem::Expired
+        | Problem::Used
+        | Problem::NoCode
+        | Problem::Denied
+        | Problem::EndedByExact
+        | Problem::CodeRefused => StatusCode::BAD_REQUEST,
+        Problem::Overtaken | Problem::NothingToConfirm => StatusCode::CONFLICT,
+        Problem::TooEarly
+        | Problem::Unreachable
+        | Problem::Throttled
+        | Problem::Unclear
+        | Problem::Budget { .. }
+        | Problem::Busy
+        | Problem::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Problem::NotThisApp | Problem::App | Problem::NotSaved(_) | Problem::Settings(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
@@ -174,6 +246,7 @@ impl Refused {
             Self::NotATimer => "the body is not the JSON object that the Functions host sends for a timer".to_owned(),
             Self::MinValidity { most } => format!("min_validity must be given once, as a whole number of seconds from 0 to {most}"),
             Self::MaxWait { most } => format!("max_wait must be given once, as a whole number of seconds from 0 to {most}"),
+            Self::CrossSite => "the request came from a page of another site".to_owned(),
             Self::BodyTooLarge => "the body is larger than 1 MiB".to_owned(),
             Self::BodyTooSlow => "the body did not arrive within 30 s".to_owned(),
         }
@@ -235,21 +308,8 @@ impl<'a> BesideToken<'a> {
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.body()));
-        *response.status_mut() = self.status().0;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
-        if let Some(seconds) = self.retry_after() {
-            headers.insert(RETRY_AFTER, seconds.into());
-        }
-        if let Self::Refused(Refused::Method { allow }) = self {
-            headers.insert(ALLOW, HeaderValue::from_static(allow));
-        }
-        // The rest of the body is not read, so the server closes: unsaid, the host's next invocation could meet that on the connection it kept.
-        if let Self::Refused(Refused::BodyTooLarge | Refused::BodyTooSlow) = self {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
+        self.dress(&mut response);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response
     }
 }

@@ -16,10 +16,14 @@ pub(super) enum Route {
     GetToken,
     /// The same: what is known, for a monitor and for a person.
     Status,
+    /// The page for a person, likewise forwarded.
+    Consent,
+    /// Where Exact sends that person's browser back to. Open to all: where a key is asked for, the host takes Exact's `code` for one.
+    ConsentCallback,
 }
 
 impl Route {
-    const ALL: [Self; 4] = [Self::Alive, Self::RefreshToken, Self::GetToken, Self::Status];
+    const ALL: [Self; 6] = [Self::Alive, Self::RefreshToken, Self::GetToken, Self::Status, Self::Consent, Self::ConsentCallback];
 
     /// The route of a request, or why there is none.
     pub(super) fn of(path: &str, method: &Method) -> Result<Self, Refused> {
@@ -36,16 +40,28 @@ impl Route {
         match self {
             Self::Alive => "GET, HEAD",
             Self::RefreshToken => "POST",
-            Self::GetToken | Self::Status => "GET",
+            Self::GetToken | Self::Status | Self::ConsentCallback => "GET",
+            Self::Consent => "GET, POST",
+        }
+    }
+
+    /// Whether a person's browser asks, and gets a page.
+    pub(super) fn is_for_a_browser(self) -> bool {
+        match self {
+            Self::Alive | Self::RefreshToken | Self::GetToken | Self::Status => false,
+            Self::Consent | Self::ConsentCallback => true,
         }
     }
 
     fn is_at(self, path: &str) -> bool {
+        let forwarded = |own: &str| path.strip_suffix('/').unwrap_or(path).eq_ignore_ascii_case(own);
         match self {
             Self::Alive => path == "/",
             Self::RefreshToken => path == "/RefreshToken",
-            Self::GetToken => path.strip_suffix('/').unwrap_or(path).eq_ignore_ascii_case("/api/GetToken"),
-            Self::Status => path.strip_suffix('/').unwrap_or(path).eq_ignore_ascii_case("/api/Status"),
+            Self::GetToken => forwarded("/api/GetToken"),
+            Self::Status => forwarded("/api/Status"),
+            Self::Consent => forwarded("/api/Consent"),
+            Self::ConsentCallback => forwarded("/api/ConsentCallback"),
         }
     }
 }
@@ -80,11 +96,11 @@ mod tests {
 
         for function in functions {
             let bindings = json_at(&format!("{function}/function.json"))["bindings"].as_array().unwrap().clone();
-            let (path, method) = match bindings[0]["type"].as_str().unwrap() {
+            let (path, methods) = match bindings[0]["type"].as_str().unwrap() {
                 "timerTrigger" => {
                     assert_eq!(bindings.len(), 1);
                     assert_eq!(bindings[0]["name"], BINDING);
-                    (format!("/{function}"), "POST".to_owned())
+                    (format!("/{function}"), vec!["POST".to_owned()])
                 }
                 "httpTrigger" => {
                     // Exactly one of each, else the host does not forward.
@@ -93,17 +109,20 @@ mod tests {
                         (&bindings[1]["type"], &bindings[1]["direction"], &bindings[1]["name"]),
                         (&json!("http"), &json!("out"), &json!("res"))
                     );
-                    assert_eq!(bindings[0]["authLevel"], "function");
+                    let level = if function == "ConsentCallback" { "anonymous" } else { "function" };
+                    assert_eq!(bindings[0]["authLevel"], level, "{function}");
                     assert!(bindings[0].get("route").is_none());
                     let methods = bindings[0]["methods"].as_array().unwrap();
-                    assert_eq!(methods.len(), 1);
-                    (format!("/api/{function}"), methods[0].as_str().unwrap().to_uppercase())
+                    (format!("/api/{function}"), methods.iter().map(|method| method.as_str().unwrap().to_uppercase()).collect())
                 }
                 other => panic!("{other}"),
             };
-            let route = Route::of(&path, &method.parse().unwrap()).unwrap();
-            assert_eq!(format!("{route:?}"), function);
-            assert_eq!(route.methods(), method);
+            assert!(!methods.is_empty());
+            for method in &methods {
+                let route = Route::of(&path, &method.parse().unwrap()).unwrap();
+                assert_eq!(format!("{route:?}"), function);
+                assert_eq!(route.methods(), methods.join(", "));
+            }
         }
     }
 
@@ -153,6 +172,11 @@ mod tests {
             ("GET", "/api/status/", Ok(Route::Status)),
             ("POST", "/api/Status", Err(Refused::Method { allow: "GET" })),
             ("GET", "/Status", Err(Refused::NotFound)),
+            ("GET", "/api/Consent", Ok(Route::Consent)),
+            ("POST", "/api/consent/", Ok(Route::Consent)),
+            ("GET", "/API/consentcallback", Ok(Route::ConsentCallback)),
+            ("HEAD", "/api/Consent", Err(Refused::Method { allow: "GET, POST" })),
+            ("POST", "/api/ConsentCallback", Err(Refused::Method { allow: "GET" })),
             ("POST", "/", Err(Refused::Method { allow: "GET, HEAD" })),
             ("GET", "/RefreshToken", Err(Refused::Method { allow: "POST" })),
             ("HEAD", "/api/GetToken", Err(Refused::Method { allow: "GET" })),

@@ -123,9 +123,11 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tokio::time::Instant;
 
+    use crate::consent::{Begun, Callback, Failed, Finished, Problem};
     use crate::get_token::{Ask, HandedOut, NoToken};
     use crate::refresh_token::Tick;
     use crate::status::Status;
+    use crate::token::Secret;
 
     use super::super::UseCases;
     use super::*;
@@ -157,6 +159,26 @@ mod tests {
 
         fn consent_url(&self) -> Option<&str> {
             None
+        }
+
+        fn exact_origin(&self) -> String {
+            String::new()
+        }
+
+        async fn begin_consent(&self) -> Result<Begun, Problem> {
+            std::future::pending().await
+        }
+
+        async fn begin_again(&self, _: &str, _: Option<Secret>) -> Result<Begun, Failed> {
+            std::future::pending().await
+        }
+
+        async fn finish_consent(&self, _: Callback) -> Result<Finished, Failed> {
+            std::future::pending().await
+        }
+
+        async fn confirm_consent(&self, _: &str, _: Option<Secret>) -> Result<Finished, Failed> {
+            std::future::pending().await
         }
     }
 

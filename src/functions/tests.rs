@@ -14,11 +14,11 @@ use crate::token::schedule::Why;
 
 use super::*;
 
-const INVOCATION: &str = "83a33220-a921-460a-bec0-b3f043dcf1ff";
+pub(super) const INVOCATION: &str = "83a33220-a921-460a-bec0-b3f043dcf1ff";
 const ENVELOPE: &str = r#"{"Data":{"timer":{"IsPastDue":false}},"Metadata":{"sys":{}}}"#;
 
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<(Stream, String)>>>);
+pub(super) struct Log(pub(super) Arc<Mutex<Vec<(Stream, String)>>>);
 
 impl Sink for Log {
     fn write(&self, stream: Stream, line: &str) {
@@ -28,12 +28,14 @@ impl Sink for Log {
 
 /// Says the same to everybody; None means that it hangs.
 #[derive(Clone, Default)]
-struct Stub {
-    answer: Option<Result<HandedOut, NoToken>>,
-    tick: Option<Tick>,
-    at_hand: Option<HandedOut>,
-    status: Option<Status>,
-    consent_url: Option<&'static str>,
+pub(super) struct Stub {
+    pub(super) answer: Option<Result<HandedOut, NoToken>>,
+    pub(super) tick: Option<Tick>,
+    pub(super) at_hand: Option<HandedOut>,
+    pub(super) status: Option<Status>,
+    /// Of each step of a consent; a step that begins one has a place to go to unless this is an error.
+    pub(super) consent: Option<Result<Finished, Failed>>,
+    pub(super) consent_url: Option<&'static str>,
 }
 
 #[async_trait]
@@ -60,6 +62,30 @@ impl UseCases for Stub {
     fn consent_url(&self) -> Option<&str> {
         self.consent_url
     }
+
+    fn exact_origin(&self) -> String {
+        "https://exact.example".to_owned()
+    }
+
+    async fn begin_consent(&self) -> Result<Begun, Problem> {
+        self.begin_again("", None).await.map_err(|failed| failed.problem)
+    }
+
+    async fn begin_again(&self, _: &str, _: Option<Secret>) -> Result<Begun, Failed> {
+        self.finish_consent(Callback::default()).await.map(|_| Begun {
+            authorize_url: "https://exact.example/api/oauth2/auth?state=made-up-state".to_owned(),
+            cookie: Secret::new("made-up-cookie"),
+        })
+    }
+
+    async fn finish_consent(&self, _: Callback) -> Result<Finished, Failed> {
+        let Some(consent) = self.consent.clone() else { std::future::pending().await };
+        consent
+    }
+
+    async fn confirm_consent(&self, _: &str, _: Option<Secret>) -> Result<Finished, Failed> {
+        self.finish_consent(Callback::default()).await
+    }
 }
 
 fn tick(failed: bool, line: &str) -> State {
@@ -84,7 +110,7 @@ fn handed_out(warnings: &[&str]) -> HandedOut {
     }
 }
 
-fn wrong_settings() -> State {
+pub(super) fn wrong_settings() -> State {
     let problems = vec!["EXACT_CLIENT_ID: is missing; set it".to_owned(), "REFRESH_POLICY: is not a policy; set it".to_owned()];
     State::new(Err::<Arc<Stub>, _>(ConfigError { problems }))
 }

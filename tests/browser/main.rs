@@ -7,6 +7,7 @@
 
 mod axe;
 mod browser;
+mod consent;
 mod cookies;
 mod driver;
 mod little_server;

@@ -29,7 +29,10 @@ async fn other_methods_and_paths() {
         ("POST", "/api/GetToken", 405, Some("GET")),
         ("DELETE", "/api/GetToken?code=FAKEKEY", 405, Some("GET")),
         ("BREW", "/api/GetToken", 405, Some("GET")),
+        ("DELETE", "/api/Consent?code=FAKEKEY", 405, Some("GET, POST")),
+        ("POST", "/api/ConsentCallback", 405, Some("GET")),
         ("GET", "/made-up-canary", 404, None),
+        ("GET", "/Consent", 404, None),
         ("POST", "/GetToken", 404, None),
         ("POST", "/api/RefreshToken", 404, None),
         ("GET", "/api/../RefreshToken", 404, None),
@@ -42,8 +45,10 @@ async fn other_methods_and_paths() {
         assert!(!reply.text.contains("canary"));
     }
     let mut peer = handler.connect().await;
-    peer.send("HEAD /api/GetToken HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    assert_eq!(peer.head().await.status, 405);
+    for path in ["/api/GetToken", "/api/Consent", "/api/ConsentCallback"] {
+        peer.send(format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+        assert_eq!(peer.head().await.status, 405, "{path}");
+    }
     assert_eq!(handler.stub.begun(), 0);
 }
 

@@ -31,8 +31,8 @@ async fn tick_sized(handler: &Handler, body: &[u8]) -> Reply {
 }
 
 fn assert_success(reply: &Reply) {
-    reply.json();
-    assert_eq!((reply.status, reply.text.as_str()), (200, r#"{"Logs":["made-up line"],"Outputs":{},"ReturnValue":null}"#));
+    let expected = serde_json::json!({ "Logs": ["made-up line"], "Outputs": {}, "ReturnValue": null });
+    assert_eq!((reply.status, reply.json()), (200, expected));
 }
 
 #[tokio::test]

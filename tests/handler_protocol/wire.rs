@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use exact_token_broker::config::ConfigError;
+use exact_token_broker::consent::{Begun, Callback, Connected, Failed, Finished, Problem};
 use exact_token_broker::functions::{self, State, UseCases};
 use exact_token_broker::get_token::{Ask, HandedOut, NoToken};
 use exact_token_broker::refresh_token::Tick;
 use exact_token_broker::status::Status;
+use exact_token_broker::token::Secret;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -17,6 +20,16 @@ use tokio::task::JoinHandle;
 
 /// No test waits this long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a browser's visit came to, secrets opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Visit {
+    Look,
+    Begin,
+    Again { again: String, cookie: Option<String> },
+    Finish { state: Option<String>, code: Option<String>, error: Option<String>, cookie: Option<String> },
+    Confirm { confirm: String, cookie: Option<String> },
+}
 
 /// What every use case does.
 #[derive(Clone, Copy)]
@@ -35,6 +48,7 @@ pub(crate) struct Stub {
     begun: AtomicUsize,
     ended: AtomicUsize,
     pub(crate) asked: std::sync::Mutex<Vec<Ask>>,
+    pub(crate) visits: std::sync::Mutex<Vec<Visit>>,
     /// One permit per use case that may go on.
     pub(crate) gate: Semaphore,
     changed: tokio::sync::Notify,
@@ -70,6 +84,12 @@ impl Stub {
     pub(crate) fn begun(&self) -> usize {
         self.begun.load(Ordering::SeqCst)
     }
+
+    async fn visit(&self, visit: Visit) -> Result<(), Failed> {
+        self.visits.lock().unwrap().push(visit);
+        self.act().await;
+        if matches!(self.does, Does::Fail) { Err(Failed { problem: Problem::Used, again: Some("made.up-again".to_owned()) }) } else { Ok(()) }
+    }
 }
 
 #[async_trait]
@@ -91,13 +111,47 @@ impl UseCases for Stub {
     }
 
     async fn status(&self) -> Status {
-        self.act().await;
+        let _ = self.visit(Visit::Look).await;
         Status { servable: matches!(self.does, Does::Succeed), ..Status::unknown() }
     }
 
     fn consent_url(&self) -> Option<&str> {
         None
     }
+
+    fn exact_origin(&self) -> String {
+        "https://exact.example".to_owned()
+    }
+
+    async fn begin_consent(&self) -> Result<Begun, Problem> {
+        self.visit(Visit::Begin).await.map(|()| begun()).map_err(|failed| failed.problem)
+    }
+
+    async fn begin_again(&self, again: &str, cookie: Option<Secret>) -> Result<Begun, Failed> {
+        self.visit(Visit::Again { again: again.to_owned(), cookie: cookie.as_ref().map(opened) }).await.map(|()| begun())
+    }
+
+    async fn finish_consent(&self, Callback { state, code, error, cookie }: Callback) -> Result<Finished, Failed> {
+        self.visit(Visit::Finish { state, code: code.as_ref().map(opened), error, cookie: cookie.as_ref().map(opened) }).await?;
+        Ok(Finished::Connected(Connected { person: None, epoch: 1, replaced: false, meanwhile: false }))
+    }
+
+    async fn confirm_consent(&self, confirm: &str, cookie: Option<Secret>) -> Result<Finished, Failed> {
+        self.visit(Visit::Confirm { confirm: confirm.to_owned(), cookie: cookie.as_ref().map(opened) }).await?;
+        Ok(Finished::Connected(Connected { person: None, epoch: 2, replaced: true, meanwhile: false }))
+    }
+}
+
+fn opened(secret: &Secret) -> String {
+    secret.reveal().to_owned()
+}
+
+pub(crate) const AUTHORIZE_URL: &str = "https://exact.example/api/oauth2/auth?client_id=made-up&state=made.up-state";
+/// As long as they are.
+pub(crate) const COOKIE: &str = "made-up-cookie_0123456789-0123456789-012345";
+
+fn begun() -> Begun {
+    Begun { authorize_url: AUTHORIZE_URL.to_owned(), cookie: Secret::new(COOKIE) }
 }
 
 pub(crate) struct Handler {
@@ -109,11 +163,21 @@ pub(crate) struct Handler {
 
 impl Handler {
     pub(crate) async fn start(does: Does) -> Self {
+        Self::start_with(does, None).await
+    }
+
+    /// Nothing works but readiness.
+    pub(crate) async fn with_wrong_settings() -> Self {
+        Self::start_with(Does::Succeed, Some(ConfigError { problems: vec!["EXACT_CLIENT_ID: is missing; set it".to_owned()] })).await
+    }
+
+    async fn start_with(does: Does, wrong: Option<ConfigError>) -> Self {
         let stub = Arc::new(Stub {
             does,
             begun: AtomicUsize::new(0),
             ended: AtomicUsize::new(0),
             asked: std::sync::Mutex::default(),
+            visits: std::sync::Mutex::default(),
             gate: Semaphore::new(0),
             changed: tokio::sync::Notify::new(),
         });
@@ -122,7 +186,8 @@ impl Handler {
         assert_eq!(address.ip().to_string(), "127.0.0.1");
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async move { drop(stopped.await) };
-        let served = tokio::spawn(functions::serve(listener, State::new(Ok(Arc::clone(&stub))), shutdown));
+        let state = State::new(wrong.map_or_else(|| Ok(Arc::clone(&stub)), Err));
+        let served = tokio::spawn(functions::serve(listener, state, shutdown));
         Self { stub, port: address.port(), served, stop }
     }
 
@@ -213,6 +278,24 @@ impl Reply {
         let json: Value = serde_json::from_str(&self.text).unwrap();
         assert!(json.as_object().is_some_and(|object| !object.is_empty()));
         json
+    }
+
+    /// The body of what a browser gets: HTML that holds nothing of what was asked with, and may load and send nothing but what its headers say.
+    #[track_caller]
+    pub(crate) fn html(&self) -> &str {
+        for (name, value) in [
+            ("content-type", "text/html; charset=utf-8"),
+            ("cache-control", "no-store"),
+            ("referrer-policy", "no-referrer"),
+            ("x-content-type-options", "nosniff"),
+        ] {
+            assert_eq!(self.header(name), Some(value));
+        }
+        let policy = self.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-") && policy.contains("'; img-src 'none'; base-uri 'none'; "), "{policy}");
+        assert!(self.text.starts_with("<!DOCTYPE html><html lang=\"en\">"));
+        assert!(!self.text.contains("canary") && !self.text.contains("FAKEKEY") && !self.text.contains(COOKIE), "{}", self.text);
+        &self.text
     }
 
     #[track_caller]

@@ -114,7 +114,10 @@ fn a_chain_begins_is_served_at_once_and_lives_on() {
     undisturbed(&world, |refresher, doubles| async move {
         let exact = Exact::of(&doubles.world);
         let finished = connect(&refresher, &exact).await;
-        assert_eq!(finished, Ok(Finished::Connected(Connected { person: Some(Box::new(person("one"))), epoch: 1, replaced: false })));
+        assert_eq!(
+            finished,
+            Ok(Finished::Connected(Connected { person: Some(Box::new(person("one"))), epoch: 1, replaced: false, meanwhile: false }))
+        );
         let token = refresher.get_token(Ask::default()).await.unwrap();
         assert_eq!(token.access_token.reveal(), "made-up-access-of-code-0");
         assert!((595..=600).contains(&token.expires_in), "{}", token.expires_in);
@@ -192,7 +195,7 @@ fn another_users_consent_waits_to_be_confirmed_and_the_old_chain_goes_on() {
         assert_eq!(doubles.world.state().ledger.as_ref().unwrap().0.epoch, 1);
 
         let finished = consent(&refresher, &exact).confirm(&confirm, Some(&begun.cookie)).await.unwrap();
-        assert_eq!(finished, Finished::Connected(Connected { person: Some(Box::new(person("two"))), epoch: 2, replaced: true }));
+        assert_eq!(finished, Finished::Connected(Connected { person: Some(Box::new(person("two"))), epoch: 2, replaced: true, meanwhile: false }));
         let token = refresher.get_token(Ask::default()).await.unwrap();
         assert_eq!(token.access_token.reveal(), "made-up-access-of-code-1");
         assert_eq!(problem(consent(&refresher, &exact).confirm(&confirm, Some(&begun.cookie)).await), Problem::NothingToConfirm);

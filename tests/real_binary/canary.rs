@@ -242,6 +242,8 @@ async fn foreign_requests(host: &FunctionsHost) {
         format!("/api/GetToken/{FOREIGN}"),
         format!("/api/GetToken?min_validity={FOREIGN}"),
         format!("/api/Status/{FOREIGN}"),
+        format!("/api/ConsentCallback?code={FOREIGN}&code={FOREIGN}"),
+        format!("/api/ConsentCallback?confirm={FOREIGN}&again={FOREIGN}"),
         format!("/%{FOREIGN}"),
     ] {
         for method in ["GET", FOREIGN] {

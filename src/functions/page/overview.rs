@@ -1,0 +1,109 @@
+//! How the chain stands, and the button.
+
+use maud::{Markup, html};
+
+use crate::status::{State, Status};
+
+use super::{Page, moment, name, now, sentence, span, time_line};
+
+/// Days before the refresh token's end from which on a person should not wait for the refreshes to mend themselves.
+const SOON: i64 = 7;
+
+pub(super) fn page(status: &Status) -> Page {
+    let stored = status.base_url.is_some();
+    let heading = match status.state {
+        State::Connected => "Exact Online is connected",
+        State::Degraded if stored => "Exact Online is connected, but something is wrong",
+        State::Degraded => "It is not known whether Exact Online is connected",
+        State::ConsentRequired => "Exact Online has to be connected again",
+        State::NeverConnected => "Exact Online is not connected yet",
+        State::Misconfigured => "Something is set up wrongly",
+    };
+    let button = if status.state == State::NeverConnected { "Connect to Exact Online" } else { "Connect again" };
+    let main = html! {
+        @if status.state != State::Connected {
+            p { (sentence(&status.summary)) }
+        }
+        h2 { "What needs doing" }
+        p { (to_do(status)) }
+        // Without an action it goes to this very address, whose function key then stands in no page.
+        form method="post" { button { (button) } }
+        p { "You log in at Exact Online and come back here, within 10 minutes and in this browser." }
+        @if let Some(figure) = time_line::figure(status) {
+            h2 { "Time line" }
+            (figure)
+        }
+        h2 { "Details" }
+        (details(status))
+    };
+    Page { heading, main }
+}
+
+fn to_do(status: &Status) -> String {
+    match (status.state, status.refresh_token_days_left) {
+        (State::NeverConnected, _) => "Press the button and log in as a user who may see all that has to be loaded.".to_owned(),
+        (State::ConsentRequired, _) => "Press the button and log in. Until then no new token can be fetched.".to_owned(),
+        (State::Misconfigured, _) => "First look at what is named above. Connect again only if the settings are as they are meant to be.".to_owned(),
+        (State::Connected | State::Degraded, Some(days)) if days <= SOON => {
+            format!("Connect again within {}, unless a refresh goes well before: then the refresh token ends.", days_of(days))
+        }
+        (State::Connected, _) => "Nothing.".to_owned(),
+        (State::Degraded, _) if status.servable => {
+            "Nothing at once: tokens are still handed out, and what failed is tried again by itself. If it stays so, the log says more.".to_owned()
+        }
+        (State::Degraded, _) => "What failed is tried again by itself. If it stays so, the log says more.".to_owned(),
+    }
+}
+
+fn details(status: &Status) -> Markup {
+    let not_told = if status.base_url.is_some() { "not known: no consent in the browser began this connection" } else { "none yet" };
+    html! {
+        dl {
+            dt { "Company" }
+            dd { (name(status.company.as_deref().unwrap_or_default(), not_told)) }
+            dt { "User" }
+            dd { (name(status.user.as_deref().unwrap_or_default(), not_told)) }
+            dt { "Exact Online site" }
+            dd { (status.base_url.as_deref().map_or("none yet", |url| url.trim_start_matches("https://"))) }
+            dt { "Access token" }
+            dd {
+                @match status.access_token_expires_at {
+                    None => "none yet",
+                    Some(until) if until <= now(status) || status.access_token_seconds_left == 0 => {
+                        "ended " (moment(until)) "; the next is fetched by the timer or for the next caller"
+                    }
+                    Some(until) => { "valid until " (moment(until)) ", for " (span(until.duration_since(now(status)))) }
+                }
+            }
+            dt { "Refresh token" }
+            dd {
+                @match (status.refresh_token_expires_at, status.refresh_token_days_left) {
+                    (Some(until), _) if until <= now(status) => { "ended " (moment(until)) }
+                    (Some(until), Some(days)) => { "good until " (moment(until)) ", " (days_of(days)) " left" }
+                    _ if status.base_url.is_some() => "has brought no pair yet, so its age is not known",
+                    _ => "none yet",
+                }
+            }
+            dt { "Last refresh" }
+            dd { (last_refresh(status)) }
+            dt { "What comes next" }
+            dd { @if status.next.is_empty() { "not known yet" } @else { (status.next) } }
+        }
+    }
+}
+
+fn last_refresh(status: &Status) -> Markup {
+    html! {
+        @match status.last_grant_at {
+            Some(at) => { (moment(at)) ", it went well" }
+            None => "none has gone well yet",
+        }
+        @if let (Some(what), times @ 1..) = (&status.last_failure, status.failures_in_a_row) {
+            "; since then " (times) " without success, the last: " (what)
+        }
+    }
+}
+
+fn days_of(days: i64) -> String {
+    format!("{days} {}", if days == 1 { "day" } else { "days" })
+}

@@ -1,0 +1,116 @@
+//! How the chain stands.
+
+use expect_test::expect;
+
+use super::*;
+
+#[tokio::test]
+async fn the_whole_overview() {
+    let got = ask(overview(connected_status()), "GET", "/api/Consent").await;
+    assert_eq!(got.status, 200);
+    assert!(matches!(&got.lines[..], [(_, line)] if line.starts_with("debug ") && line.contains("function=Consent")), "{:?}", got.lines);
+    check(
+        &got.html,
+        &expect![[r#"
+            <!DOCTYPE html>
+            <html lang="en">
+            <head>
+            <meta charset="utf-8">
+            <meta name="viewport" content="width=device-width, initial-scale=1">
+            <title>Exact Online is connected | exact-token-broker</title>
+            </head>
+            <body>
+            <header>exact-token-broker</header>
+            <main>
+            <h1>Exact Online is connected</h1>
+            <h2>What needs doing</h2>
+            <p>Nothing.</p>
+            <form method="post">
+            <button>Connect again</button>
+            </form>
+            <p>You log in at Exact Online and come back here, within 10 minutes and in this browser.</p>
+            <h2>Time line</h2>
+            <figure>
+            <svg viewBox="0 0 360 92" role="img" aria-labelledby="time-line" aria-describedby="time-line-in-words">
+            <title id="time-line">The last refreshes, now, and the 30 days ahead</title>
+            <line class="axis" x1="10" y1="50" x2="350" y2="50">
+            </line>
+            <line class="grant" x1="10" y1="38" x2="10" y2="62">
+            </line>
+            <line class="grant" x1="58" y1="38" x2="58" y2="62">
+            </line>
+            <line class="grant" x1="106" y1="38" x2="106" y2="62">
+            </line>
+            <line class="life" x1="120" y1="50" x2="349" y2="50">
+            </line>
+            <line class="now" x1="349" y1="38" x2="349" y2="62">
+            </line>
+            <text x="349" y="22" text-anchor="end">29 days left</text>
+            <line class="now" x1="120" y1="30" x2="120" y2="70">
+            </line>
+            <text x="120" y="22" text-anchor="middle">now</text>
+            <text x="10" y="86">23 minutes ago</text>
+            <text x="350" y="86" text-anchor="end">in 30 days</text>
+            </svg>
+            <figcaption id="time-line-in-words">The last 3 refreshes: the first of them 23 minutes ago, the latest 3 minutes ago. The refresh token is good for 29 days more if it is not used; each use brings a new one, good for 30 days.</figcaption>
+            </figure>
+            <h2>Details</h2>
+            <dl>
+            <dt>Company</dt>
+            <dd>
+            <bdi>Made-up Trading B.V.</bdi>
+            </dd>
+            <dt>User</dt>
+            <dd>
+            <bdi>Made Up</bdi>
+            </dd>
+            <dt>Exact Online site</dt>
+            <dd>start.exactonline.nl</dd>
+            <dt>Access token</dt>
+            <dd>valid until <time datetime="2026-11-23T17:26:52Z">2026-11-23 17:26</time>, for 6 minutes</dd>
+            <dt>Refresh token</dt>
+            <dd>good until <time datetime="2026-12-23T17:17:00Z">2026-12-23 17:17</time>, 29 days left</dd>
+            <dt>Last refresh</dt>
+            <dd>
+            <time datetime="2026-11-23T17:17:00Z">2026-11-23 17:17</time>, it went well</dd>
+            <dt>What comes next</dt>
+            <dd>no refresh before 2026-11-23T17:26:30Z: Exact gives none earlier</dd>
+            </dl>
+            </main>
+            <footer>Build. All times are UTC.</footer>
+            </body>
+            </html>"#]],
+    );
+}
+
+#[tokio::test]
+async fn each_state_has_its_heading_and_its_button() {
+    let of = |state, left: Option<i64>| Status { state, summary: "made-up summary".to_owned(), refresh_token_days_left: left, ..connected_status() };
+    let never = Status { state: Chain::NeverConnected, at: Some(now()), ..Status::unknown() };
+    for (status, heading, button, to_do) in [
+        (of(Chain::Connected, Some(29)), "Exact Online is connected", "Connect again", "Nothing."),
+        (of(Chain::Degraded, Some(29)), "connected, but something is wrong", "Connect again", "tried again by itself"),
+        (of(Chain::Degraded, Some(1)), "connected, but something is wrong", "Connect again", "within 1 day,"),
+        (of(Chain::ConsentRequired, Some(0)), "has to be connected again", "Connect again", "Press the button"),
+        (of(Chain::Misconfigured, None), "set up wrongly", "Connect again", "First look"),
+        (never, "not connected yet", "Connect to Exact Online", "Press the button"),
+        (Status { at: Some(now()), ..Status::unknown() }, "not known whether", "Connect again", "tried again by itself"),
+    ] {
+        let got = ask(overview(status), "GET", "/api/Consent").await;
+        assert_eq!((got.status, got.html.matches("<button>").count()), (200, 1));
+        let inside = |tag: &str| got.html.split(&format!("<{tag}>")).nth(1).unwrap().split(&format!("</{tag}>")).next().unwrap().to_owned();
+        assert!(inside("h1").contains(heading) && inside("title").contains(heading), "{}", got.html);
+        assert!(got.html.contains(&format!("<form method=\"post\"><button>{button}</button></form>")), "{}", got.html);
+        assert!(inside("main").contains(to_do), "{to_do} {}", got.html);
+    }
+}
+
+#[tokio::test]
+async fn failures_since_the_last_refresh_are_told() {
+    let status = Status { failures_in_a_row: 3, last_failure: Some("made-up failure".to_owned()), ..connected_status() };
+    let got = ask(overview(status), "GET", "/api/Consent").await;
+    assert!(got.html.contains(", it went well; since then 3 without success, the last: made-up failure</dd>"), "{}", got.html);
+    let ended = Status { access_token_seconds_left: 0, refresh_token_expires_at: Some(now()), ..connected_status() };
+    let got = ask(overview(ended), "GET", "/api/Consent").await;
+    assert_eq!(got.html.matches("<dd>ended <time").count(), 2, "{}", got.html);
+}

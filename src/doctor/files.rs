@@ -11,6 +11,8 @@ use super::{CHECK_WITHIN, Check};
 
 /// What this program answers to, with the `function.json` that it was built beside. A test holds this to the folders.
 pub(super) const FUNCTIONS: &[(&str, &str)] = &[
+    ("Consent", include_str!("../../Consent/function.json")),
+    ("ConsentCallback", include_str!("../../ConsentCallback/function.json")),
     ("GetToken", include_str!("../../GetToken/function.json")),
     ("RefreshToken", include_str!("../../RefreshToken/function.json")),
     ("Status", include_str!("../../Status/function.json")),

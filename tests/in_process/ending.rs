@@ -112,13 +112,11 @@ fn a_caller_hears_of_it_beside_his_token() {
         refresher.look().await.unwrap();
         let head = refresher.view().head.unwrap();
         for (age, warned) in [(23 * DAY - 60, false), (23 * DAY + 60, true), (31 * DAY, true)] {
+            let old = doubles.true_now() - SignedDuration::from_secs(age);
             let mut credential = (*head).clone();
-            credential.granted_at = doubles.true_now() - SignedDuration::from_secs(age);
-            {
-                let mut state = doubles.world.state();
-                let version = state.head();
-                state.versions.get_mut(&version).unwrap().1 = credential;
-            }
+            credential.granted_at = old;
+            let version = doubles.world.state().head();
+            doubles.world.state().versions.get_mut(&version).unwrap().1 = credential;
             let another = at_page(doubles.beside(&Plan::new(None, None)), Some(PAGE));
             let token = another.get_token(at_once()).await.unwrap();
             assert_eq!(

@@ -63,7 +63,7 @@ async fn wrong_settings_are_findings_and_no_value_is_repeated() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_token_file_that_others_can_read_a_clock_and_a_lock_are_noticed() {
+async fn a_folder_that_others_can_write_to_and_a_clock_that_is_off_are_noticed() {
     use std::os::unix::fs::PermissionsExt;
     let mut stage = staged(Config::default()).await;
     stage.import().await;

@@ -11,7 +11,7 @@
 //! | [`ports`] | what the use cases need from the world: the contracts |
 //! | [`refresh_token`] | the pass (one refresh, step by step) and the tick that holds for Exact's gate |
 //! | [`get_token`] | one answer to a caller |
-//! | [`consent`] | how a chain begins: so far, `import` |
+//! | [`consent`] | how a chain begins: the browser's way to Exact and back, and `import` |
 //! | [`adopt`] | how a chain that was kept under another lock is taken over |
 //! | [`status`] | what is known, for a person and for a monitor |
 //! | [`doctor`] | what is wrong with an installation, and what to do about it |
@@ -31,7 +31,8 @@
 //!    ledger says that an attempt is open.
 //! 2. A request is sent only under the lock, after the ledger was seen, and never while another attempt is in quarantine.
 //! 3. The head moves only by a conditional write under the lock; a grant, once received, is never discarded for another.
-//! 4. No refresh before `expires_in` − 30 s after the last grant; at most 9 requests without a grant in any hour and 200 in a UTC day, over all
+//! 4. No refresh before `expires_in` − 30 s after the last grant; at most 8 refreshes without a grant in any hour (9 with a
+//!    code's exchange) and 200 requests in a UTC day, over all
 //!    processes, reserved in the ledger *before* sending.
 //! 5. No secret in any log line, error, panic, page, tag, ledger or metric.
 //! 6. No version of a Key Vault secret is ever deleted or disabled.

@@ -268,7 +268,7 @@ fn missing_head(version: &VersionId) -> String {
     format!(
         "the ledger names version {version} of the token, and the token store does not have it: the secret was deleted, or the vault was restored from an \
          older copy or failed over to a region that has not caught up. It goes on by itself when that version is back, or when a process that has it \
-         in memory stores it again; else connect again with `exact-token-broker import --replace`"
+         in memory stores it again; else connect again: on the page Consent, or with `exact-token-broker consent` or `import --replace`"
     )
 }
 

@@ -324,12 +324,13 @@ impl Why {
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::NeverConnected => "give this installation a refresh token with `exact-token-broker import`",
+            Self::NeverConnected => "connect Exact Online on the page Consent or with `exact-token-broker consent`, or bring a refresh token with `exact-token-broker import`",
             Self::Refused(_) => {
-                "a person must log in at Exact Online again; then give the new refresh token to `exact-token-broker import --replace`"
+                "a person must log in at Exact Online again: on the page Consent, with `exact-token-broker consent`, or elsewhere and then with \
+                 `exact-token-broker import --replace`"
             }
             Self::OtherApp => {
-                "set EXACT_CLIENT_ID and EXACT_REGION back, or connect the app that they name with `exact-token-broker import --replace`"
+                "set EXACT_CLIENT_ID and EXACT_REGION back, or connect the app that they name on the page Consent or with `exact-token-broker consent`"
             }
             Self::OtherLock => {
                 "check AzureWebJobsStorage; if the storage was moved and nothing else uses these tokens any more, take them over with \

@@ -86,7 +86,7 @@ async fn without_a_chain_a_person_is_asked_for() {
     let stage = Stage::start().await;
     let host = stage.host().await;
     let description = get_token(&host, "").await.error(409, "consent_required");
-    assert!(description.contains("no refresh token is stored yet; give this installation a refresh token"), "{description}");
+    assert!(description.contains("no refresh token is stored yet; connect Exact Online on the page Consent"), "{description}");
     let tick = host.fire_timer(&TimerSample::normal()).await.unwrap();
     assert_eq!(tick.status, Some(500));
     assert_eq!(stage.status().await["state"], "never_connected");

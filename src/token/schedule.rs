@@ -324,7 +324,9 @@ impl Why {
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::NeverConnected => "connect Exact Online on the page Consent or with `exact-token-broker consent`, or bring a refresh token with `exact-token-broker import`",
+            Self::NeverConnected => {
+                "connect Exact Online on the page Consent or with `exact-token-broker consent`, or bring a refresh token with `exact-token-broker import`"
+            }
             Self::Refused(_) => {
                 "a person must log in at Exact Online again: on the page Consent, with `exact-token-broker consent`, or elsewhere and then with \
                  `exact-token-broker import --replace`"

@@ -324,6 +324,9 @@ impl fmt::Display for Status {
         };
         writeln!(f, "state           {state}: {}", self.summary)?;
         writeln!(f, "site            {}", self.base_url.as_deref().unwrap_or("-"))?;
+        if let (Some(user), Some(company)) = (&self.user, &self.company) {
+            writeln!(f, "connected as    {user} of {company}")?;
+        }
         match self.access_token_expires_at {
             Some(until) => writeln!(f, "access token    {} s left, until {}", self.access_token_seconds_left, second(until))?,
             None => writeln!(f, "access token    none yet")?,

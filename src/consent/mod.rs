@@ -13,8 +13,8 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use crate::ports::ConsentEndpoint;
-use crate::refresh_token::Refresher;
 use crate::refresh_token::pass::exchange::{Code, ExchangeError, Exchanged};
+use crate::refresh_token::{LookError, Refresher};
 use crate::token::consent::STATE_LIFETIME;
 use crate::token::ledger::FailureKind;
 use crate::token::reply::{Misconfiguration, Refusal};
@@ -67,10 +67,12 @@ impl Consent {
     /// The button was pressed, by somebody who may.
     pub async fn begin(&self) -> Result<Begun, Problem> {
         let redirect_uri = self.redirect_uri()?;
-        // Better now than after a log-in with MFA.
-        let looked = self.refresher.look().await;
+        // Better now than after a log-in with MFA. What is damaged is no hindrance: a new chain may be what mends it.
+        if let Err(LookError::Unavailable(why)) = self.refresher.look().await {
+            return Err(Problem::Store(why));
+        }
         let ledger = self.refresher.view().ledger;
-        if let (Ok(()), Some(ledger)) = (looked, &ledger)
+        if let Some(ledger) = &ledger
             && let Some(until) = ledger.code_budget(self.refresher.ledger.now())
         {
             return Err(Problem::Budget { until });

@@ -91,7 +91,7 @@ pub enum Problem {
     #[error("Exact Online asks for fewer requests")]
     Throttled,
     /// Too many requests.
-    #[error("too many requests to Exact Online brought nothing")]
+    #[error("too many requests to Exact Online brought nothing; the next may be sent at {until:.0}")]
     Budget {
         /// When there may be another.
         until: Timestamp,
@@ -141,7 +141,7 @@ impl Problem {
             Self::Unclear => "Connect again: the tokens that were stored before may be dead.",
             Self::Budget { .. } => "Wait until then: at ten requests without success in an hour, Exact Online blocks the app.",
             Self::Busy => "Connect again in a minute.",
-            Self::Store(_) => "The code is not used up, but it lives only 3 minutes. Mend the store, then connect again.",
+            Self::Store(_) => "No code is used up (one lives 3 minutes). Mend the store, then connect again.",
             Self::NotSaved(_) => "Do not restart the app. Mend the store; the next call or tick saves the tokens by itself.",
             Self::NothingToConfirm => "Look at the page Consent to see how things stand.",
             Self::Settings(_) => "Set it and try again.",

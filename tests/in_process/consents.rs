@@ -226,7 +226,11 @@ fn a_store_that_takes_nothing_costs_no_code() {
         assert_eq!(exact.exchanged(), 0);
         doubles.world.state().vault = VaultIs::Well;
         doubles.world.state().ledger_up = false;
-        assert!(matches!(problem(connect(&refresher, &exact).await), Problem::Store(_)));
+        assert!(matches!(consent(&refresher, &exact).begin().await, Err(Problem::Store(_))), "nobody logs in for nothing");
+        doubles.world.state().ledger_up = true;
+        let begun = consent(&refresher, &exact).begin().await.unwrap();
+        doubles.world.state().ledger_up = false;
+        assert!(matches!(problem(consent(&refresher, &exact).finish(back(&begun)).await), Problem::Store(_)));
         assert_eq!(exact.exchanged(), 0);
         doubles.world.state().ledger_up = true;
         assert!(connect(&refresher, &exact).await.is_ok());

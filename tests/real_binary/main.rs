@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report; the lint's own exception covers only #[test] functions")]
 
 mod canary;
+mod consent;
 mod console;
 mod crowd;
 mod damaged_store;

@@ -8,7 +8,7 @@ use crate::token::Person;
 
 use super::super::reply::Refused;
 use super::super::route::Route;
-use super::{Page, moment, name, sentence};
+use super::{Page, name, sentence};
 
 pub(super) fn finished(finished: &Finished) -> Page {
     match finished {
@@ -103,9 +103,6 @@ pub(super) fn failed(failed: &Failed, route: Route) -> Page {
     };
     let main = html! {
         p { (sentence(&problem.to_string())) }
-        @if let Problem::Budget { until } = problem {
-            p { "The next may be sent at " (moment(*until)) "." }
-        }
         h2 { "What to do" }
         p { (problem.remedy()) }
         @match (&failed.again, route) {

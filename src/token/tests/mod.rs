@@ -2,6 +2,7 @@
 
 mod answers;
 mod arbitrary;
+mod consents;
 mod dueness;
 mod misfortunes;
 mod pointers;

@@ -1,0 +1,107 @@
+//! What a consent makes of any ledger.
+
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+use super::arbitrary::scene;
+use crate::token::consent::{HOLD_OFF, HOLD_OFF_ONCE_IN, MAX_USED, Pending, UsedState};
+use crate::token::ledger::{REQUESTS_A_DAY, UNGRANTED_AN_HOUR, utc_day};
+use crate::token::rotation::Landed;
+use crate::token::schedule::{Due, Wait, due};
+use crate::token::{AttemptId, Fingerprint, Ledger, Person, Pointer, VersionId};
+
+fn person(id: &str) -> Person {
+    Person { id: id.to_owned(), name: String::new(), login: String::new(), company: String::new(), division: 0 }
+}
+
+fn attempt() -> AttemptId {
+    AttemptId("made-up-consent".to_owned())
+}
+
+fn pointer(ledger: &Ledger, now: jiff::Timestamp) -> Pointer {
+    let version = VersionId("made-up-consent".to_owned());
+    Pointer { version, fingerprint: Fingerprint([77; 16]), epoch: ledger.epoch + 1, user: None, granted_at: now }
+}
+
+proptest! {
+    #[test]
+    fn the_same_user_or_the_first_becomes_the_head_and_another_waits(scene in scene(0.3), same in any::<bool>(), told in any::<bool>()) {
+        let mut ledger = scene.ledger;
+        let old = ledger.head.clone();
+        ledger.announce_code(attempt(), Fingerprint([9; 16]), None, scene.now);
+        let stored = old.as_ref().and_then(|head| head.user.clone());
+        let id = stored.clone().filter(|_| same).unwrap_or_else(|| "somebody".to_owned());
+        let who = told.then(|| person(&id));
+        let pointer = pointer(&ledger, scene.now);
+        let landed = ledger.consent_saved(&attempt(), pointer.clone(), who.clone());
+        let meant = stored.is_none_or(|stored| who.as_ref().is_some_and(|who| who.id == stored));
+        prop_assert_eq!(landed, if meant { Landed::Head } else { Landed::Candidate });
+        if meant {
+            prop_assert_eq!(&ledger.head.as_ref().unwrap().version, &pointer.version);
+            prop_assert!(old.is_none_or(|old| ledger.candidates.iter().any(|it| it.fingerprint == old.fingerprint)), "the old head is kept");
+            prop_assert_eq!(&ledger.consents.person, &who);
+        } else {
+            prop_assert_eq!(&ledger.head, &old);
+            prop_assert_eq!(&ledger.consents.pending, &Some(Pending { pointer: pointer.clone(), person: who }));
+            prop_assert!(!ledger.confirm(&VersionId("another".to_owned())));
+            prop_assert!(ledger.confirm(&pointer.version));
+            prop_assert_eq!(&ledger.head.as_ref().unwrap().version, &pointer.version);
+            prop_assert!(!ledger.confirm(&pointer.version), "once");
+        }
+        prop_assert!(ledger.open.iter().all(|open| open.id != attempt()));
+    }
+
+    #[test]
+    fn a_later_consent_that_was_faster_stays(scene in scene(0.3)) {
+        let mut ledger = scene.ledger;
+        let late = pointer(&ledger, scene.now);
+        ledger.epoch += 1;
+        let head = ledger.head.clone();
+        let landed = ledger.consent_saved(&attempt(), late, Some(person("somebody")));
+        // Only a chain that looked dead takes whatever may still be good.
+        prop_assert!(ledger.head == head || landed == Landed::Head);
+    }
+
+    #[test]
+    fn a_used_state_is_remembered_as_long_as_it_lives(scene in scene(0.3), count in 1..80_u8) {
+        let mut ledger = scene.ledger;
+        for n in 0..count {
+            let used = UsedState { state: Fingerprint([n; 16]), expires_at: scene.now + SignedDuration::from_mins(10) };
+            ledger.announce_code(AttemptId(n.to_string()), Fingerprint([n; 16]), Some(used), scene.now);
+            prop_assert!(ledger.is_used(used.state));
+        }
+        prop_assert!(ledger.consents.used.len() <= MAX_USED);
+        let later = scene.now + SignedDuration::from_mins(10);
+        ledger.announce_code(attempt(), Fingerprint([99; 16]), None, later);
+        prop_assert!(ledger.consents.used.is_empty());
+    }
+
+    #[test]
+    fn refreshes_keep_away_and_not_for_ever(scene in scene(0.3)) {
+        let mut ledger = scene.ledger;
+        prop_assert!(ledger.hold_off(scene.now));
+        let during = scene.now + HOLD_OFF - SignedDuration::from_secs(1);
+        if let Due::NotYet { until, why } = due(&ledger, scene.credential.as_ref(), during, &scene.policy) {
+            prop_assert!(why == Wait::Consent || until >= scene.now + HOLD_OFF);
+        }
+        let asked_for_now = matches!(due(&ledger, scene.credential.as_ref(), during, &scene.policy), Due::Now(_));
+        prop_assert!(!asked_for_now);
+        prop_assert!(!ledger.hold_off(scene.now + HOLD_OFF_ONCE_IN - SignedDuration::from_secs(1)));
+        prop_assert!(ledger.hold_off(scene.now + HOLD_OFF_ONCE_IN));
+    }
+
+    #[test]
+    fn i4_a_code_takes_the_ninth_request_of_the_hour_and_no_more(scene in scene(0.3)) {
+        let mut ledger = Ledger { ungranted: Vec::new(), today: crate::token::ledger::Today::default(), ..scene.ledger };
+        for n in 0..=UNGRANTED_AN_HOUR {
+            prop_assert_eq!(ledger.code_budget(scene.now), None);
+            ledger.announce_code(AttemptId(n.to_string()), Fingerprint([9; 16]), None, scene.now);
+            ledger.code_failed(&AttemptId(n.to_string()), true);
+        }
+        let hour = SignedDuration::from_hours(1);
+        prop_assert_eq!(ledger.code_budget(scene.now), Some(scene.now + hour));
+        prop_assert_eq!(ledger.code_budget(scene.now + hour), None);
+        ledger.today = crate::token::ledger::Today { day: utc_day(scene.now), requests: REQUESTS_A_DAY };
+        prop_assert!(ledger.code_budget(scene.now).is_some());
+    }
+}

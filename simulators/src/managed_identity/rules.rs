@@ -219,14 +219,15 @@ impl Rules {
 
 /// A token with issuer, audience and times as Entra ID writes them, and the mark in place of a signature.
 fn signed(mark: &str, audience: &str, from: Timestamp, until: Timestamp) -> String {
-    let header = serde_json::json!({ "typ": "JWT", "alg": "RS256" });
+    // In the order of the alphabet: `serde_json` keeps the order or sorts, whichever feature another crate has switched on.
+    let header = serde_json::json!({ "alg": "RS256", "typ": "JWT" });
     let claims = serde_json::json!({
         "aud": audience,
-        "iss": "https://sts.windows.net/00000000-0000-4000-8000-00000000c0de/",
+        "exp": until.as_second(),
         // Clocks differ a little, so it is good from a while ago.
         "iat": from.as_second() - 300,
+        "iss": "https://sts.windows.net/00000000-0000-4000-8000-00000000c0de/",
         "nbf": from.as_second() - 300,
-        "exp": until.as_second(),
     });
     format!("{}.{}.{mark}", base64url(header.to_string().as_bytes()), base64url(claims.to_string().as_bytes()))
 }

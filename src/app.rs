@@ -72,6 +72,11 @@ impl Broker {
         self.refresher.import(refresh_token, replace).await
     }
 
+    /// Tries to store a grant that is not stored yet. Why it still is not, if it is not.
+    pub async fn save_unsaved(&self) -> Option<String> {
+        self.refresher.save_unsaved(crate::refresh_token::PASS).await
+    }
+
     /// What a person at a browser or a shell does to begin a chain.
     #[must_use]
     pub fn consent(&self) -> &Consent {

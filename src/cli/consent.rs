@@ -13,6 +13,8 @@ use super::{FINISHING, INTERRUPTED, MOST_INPUT, open, print, say, serve};
 use crate::app::Broker;
 use crate::consent::{Begun, Callback, Connected, Failed, Finished, Problem, named};
 
+/// Between two tries to store a pair.
+const SAVE_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// How long Exact's code lives.
 const CODE_LIVES: Duration = Duration::from_mins(3);
 
@@ -33,6 +35,10 @@ pub(super) async fn consent(current: &Path, open_browser: bool, yes: bool) -> an
     let Some(pasted) = ask("address or code: ").await? else { return Ok(ExitCode::from(INTERRUPTED)) };
     let callback = Callback::pasted(&pasted, &begun).map_err(|problem| said(&problem))?;
     let Some(finished) = to_its_end(broker.consent().finish(callback)).await else { return Ok(ExitCode::from(INTERRUPTED)) };
+    if let Err(Failed { problem: problem @ Problem::NotSaved(_), .. }) = &finished {
+        say(&mut err, &format!("{problem}"));
+        return save(&broker).await;
+    }
     match finished.map_err(|problem| failed(&problem))? {
         Finished::Connected(connected) => report(&broker, &connected),
         Finished::Confirm { stored, new, confirm } => {
@@ -48,6 +54,19 @@ pub(super) async fn consent(current: &Path, open_browser: bool, yes: bool) -> an
             confirmed(&broker, &begun, &confirm).await
         }
     }
+}
+
+/// This process is the only place that has the tokens: it stays until they are stored.
+async fn save(broker: &Broker) -> anyhow::Result<ExitCode> {
+    while let Some(saved) = to_its_end(broker.save_unsaved()).await {
+        let Some(why) = saved else {
+            print("The tokens are stored now; `exact-token-broker status` says how things stand.")?;
+            return Ok(ExitCode::SUCCESS);
+        };
+        say(&mut io::stderr(), &format!("not stored yet, and tried again until it is: {why}"));
+        tokio::time::sleep(SAVE_AGAIN_AFTER).await;
+    }
+    Ok(ExitCode::from(INTERRUPTED))
 }
 
 async fn confirmed(broker: &Broker, begun: &Begun, confirm: &str) -> anyhow::Result<ExitCode> {

@@ -9,12 +9,13 @@ mod pasted;
 mod signed;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 
 use crate::ports::ConsentEndpoint;
 use crate::refresh_token::pass::exchange::{Code, ExchangeError, Exchanged};
-use crate::refresh_token::{LookError, Refresher};
+use crate::refresh_token::{LookError, PASS, Refresher};
 use crate::token::consent::STATE_LIFETIME;
 use crate::token::ledger::FailureKind;
 use crate::token::reply::{Misconfiguration, Refusal};
@@ -26,6 +27,9 @@ pub use outcome::{Connected, Failed, Finished, Problem};
 
 /// How long a browser may try again without the page's own link. The cookie should be kept as long.
 pub const AGAIN_WITHIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// How long a person who presses the button waits for an earlier pair to be stored.
+const SAVE_WITHIN: Duration = Duration::from_mins(1);
 
 /// A consent that has begun.
 #[derive(Debug)]
@@ -68,10 +72,13 @@ impl Consent {
     pub async fn begin(&self) -> Result<Begun, Problem> {
         let redirect_uri = self.redirect_uri()?;
         // Better now than after a log-in with MFA. What is damaged is no hindrance: a new chain may be what mends it.
-        if let Err(LookError::Unavailable(why)) = self.refresher.look().await {
+        self.save_what_is_not_stored().await?;
+        let looked = self.refresher.look().await;
+        if let Err(LookError::Unavailable(why)) = looked {
             return Err(Problem::Store(why));
         }
-        let ledger = self.refresher.view().ledger;
+        self.refresher.is_ready_for_a_consent().await.map_err(Problem::Store)?;
+        let ledger = self.refresher.view().ledger.filter(|_| looked.is_ok());
         if let Some(ledger) = &ledger
             && let Some(until) = ledger.code_budget(self.refresher.ledger.now())
         {
@@ -79,7 +86,8 @@ impl Consent {
         }
         self.refresher.hold_off().await;
         let cookie = new_cookie();
-        let epoch = ledger.map_or(0, |ledger| ledger.epoch).to_string();
+        // None where it is not known: then nobody can tell either whether somebody else connected meanwhile.
+        let epoch = ledger.map_or_else(String::new, |ledger| ledger.epoch.to_string());
         let state = self.signer.sign(Purpose::State, STATE_LIFETIME, &cookie, &epoch, self.refresher.ledger.now());
         Ok(Begun { authorize_url: self.endpoint.authorize_url(redirect_uri, &state), cookie })
     }
@@ -104,12 +112,18 @@ impl Consent {
             (Some(Err(problem)), _) => return Err(Failed { problem, again: None }),
         };
         let cookie = callback.cookie.as_ref();
-        let begun_in = checked.rest.parse().unwrap_or(0);
+        let begun_in = checked.rest.parse().unwrap_or(u64::MAX);
         let exchanged = match (&callback.error, callback.code) {
             (Some(error), _) => Err(sent_by_exact(error)),
             (None, Some(code)) if !code.reveal().trim().is_empty() => self.exchange_in_time(checked, code).await,
             (None, _) => Err(Problem::NoCode),
         };
+        if let Err(Problem::NotSaved(_)) = exchanged {
+            // Nobody need come by before it is tried again.
+            let refresher = Arc::clone(&self.refresher);
+            drop(tokio::spawn(async move { refresher.save_unsaved(PASS).await }));
+            tokio::task::yield_now().await;
+        }
         exchanged.map(|exchanged| self.finished(exchanged, begun_in, cookie)).map_err(|problem| self.failed(problem, cookie))
     }
 
@@ -125,6 +139,14 @@ impl Consent {
             other => other.into(),
         });
         confirmed.map(|exchanged| self.finished(exchanged, u64::MAX, cookie)).map_err(|problem| self.failed(problem, cookie))
+    }
+
+    /// The log-in alone would end the chain of a pair that is not stored yet.
+    async fn save_what_is_not_stored(&self) -> Result<(), Problem> {
+        match self.refresher.save_unsaved(SAVE_WITHIN).await {
+            Some(why) => Err(Problem::NotSaved(why)),
+            None => Ok(()),
+        }
     }
 
     fn redirect_uri(&self) -> Result<&str, Problem> {

@@ -21,6 +21,7 @@ use self::bounded::{Bounded, LIST_CALL, STORE_CALL};
 use self::memory::{Memory, Unsaved, View};
 use self::single_flight::SingleFlight;
 use crate::ports::{Clock, Etag, LedgerError, LedgerStore, Snapshot, TokenEndpoint, Vault, VaultError};
+use crate::token::consent::UNCONFIRMED;
 use crate::token::ledger::FailureKind;
 use crate::token::rotation::Landed;
 use crate::token::schedule::{Answer, Mode, Policy, Wait, Why, answer};
@@ -185,7 +186,7 @@ impl Refresher {
                 Err(error) => return Err(error.into()),
             },
         };
-        Ok(Some((version.clone(), credential.of_user(head))))
+        Ok(Some((version.clone(), credential.as_head(head))))
     }
 
     /// The ledger as it is stored, or as it comes out of the vault's versions where it is gone; and the highest epoch that either knows. For use under
@@ -257,8 +258,10 @@ impl Refresher {
         self.memory.latest_is_read(self.clock.monotonic());
         let Ok(versions) = self.latest_versions().await else { return };
         // A token that came without an access token serves nobody: an import that was not finished, for one.
+        // One that nobody has confirmed is served to nobody.
         let rank = |credential: &Credential| (credential.access.is_some(), credential.epoch, credential.granted_at);
-        let Some((version, credential)) = versions.into_iter().max_by_key(|(_, credential)| rank(credential)) else { return };
+        let versions = versions.into_iter().filter(|(_, credential)| credential.epoch != UNCONFIRMED);
+        let Some((version, credential)) = versions.max_by_key(|(_, credential)| rank(credential)) else { return };
         self.memory.learn_latest(version, Arc::new(credential), self.ledger.now(), self.clock.monotonic());
     }
 }

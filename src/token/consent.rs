@@ -15,6 +15,9 @@ pub const HOLD_OFF: SignedDuration = SignedDuration::from_secs(180);
 pub const HOLD_OFF_ONCE_IN: SignedDuration = SignedDuration::from_mins(10);
 /// How many used states are remembered. Each needs a log-in at Exact, and none is remembered longer than it lives.
 pub const MAX_USED: usize = 32;
+/// The epoch in a version whose consent nobody has confirmed yet, or that was not known to need none: only the ledger can give it one. Without the
+/// ledger it comes after all others.
+pub const UNCONFIRMED: u64 = 0;
 /// How many grants the ledger remembers, for a person to look at.
 pub const RECENT_GRANTS: usize = 12;
 
@@ -117,20 +120,22 @@ impl Ledger {
         {
             self.return_budget(opened, false);
         }
-        self.consents.begun = None;
     }
 
     /// The pair that a code brought is stored under `pointer`. It becomes the head of a new epoch, unless somebody else consented than before (then
     /// it waits to be confirmed) or a later consent was faster (then it is a candidate).
-    pub fn consent_saved(&mut self, attempt: &AttemptId, pointer: Pointer, person: Option<Person>) -> Landed {
+    pub fn consent_saved(&mut self, attempt: &AttemptId, mut pointer: Pointer, person: Option<Person>) -> Landed {
         if let Some(closed) = self.close(attempt) {
             self.return_budget(closed.opened, true);
         }
-        self.consents.begun = None;
         if self.head.as_ref().is_some_and(|head| head.version == pointer.version) {
             return Landed::Head;
         }
-        if pointer.epoch <= self.epoch {
+        let overtaken = match pointer.epoch {
+            UNCONFIRMED => self.head.as_ref().is_some_and(|head| head.granted_at > pointer.granted_at),
+            epoch => epoch <= self.epoch,
+        };
+        if overtaken {
             return self.odd_grant_saved(pointer);
         }
         let stored = self.head.as_ref().and_then(|head| head.user.as_ref());
@@ -138,6 +143,7 @@ impl Ledger {
             self.consents.pending = Some(Pending { pointer, person });
             return Landed::Candidate;
         }
+        pointer.epoch = pointer.epoch.max(self.epoch + 1);
         self.connect(pointer, person);
         Landed::Head
     }

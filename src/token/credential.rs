@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
+use super::consent::UNCONFIRMED;
 use super::ledger::Pointer;
 use super::reply::Grant;
 use super::secret::Secret;
@@ -68,16 +69,16 @@ impl Credential {
         Self { refresh_token, access: None, granted_at: received, renewable_at: received, attempt, ..self.clone() }
     }
 
-    /// The credential of a head whose user the ledger knows: Exact says who consented only after the pair is stored, so the first version of a chain
-    /// does not.
+    /// The credential of a head of which the ledger knows more: Exact says who consented only after the pair is stored, so the first version of a
+    /// chain does not, and may have no epoch.
     #[must_use]
-    pub fn of_user(self: &Arc<Self>, head: &Pointer) -> Arc<Self> {
-        match &head.user {
-            Some(user) if self.chain.user.is_none() => {
-                Arc::new(Self { chain: ChainIdentity { user: Some(user.clone()), ..self.chain.clone() }, ..(**self).clone() })
-            }
-            _ => Arc::clone(self),
+    pub fn as_head(self: &Arc<Self>, head: &Pointer) -> Arc<Self> {
+        let user = self.chain.user.clone().or_else(|| head.user.clone());
+        let epoch = if self.epoch == UNCONFIRMED { head.epoch } else { self.epoch };
+        if user == self.chain.user && epoch == self.epoch {
+            return Arc::clone(self);
         }
+        Arc::new(Self { epoch, chain: ChainIdentity { user, ..self.chain.clone() }, ..(**self).clone() })
     }
 
     /// Names the refresh token without telling it.

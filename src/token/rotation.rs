@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::consent::{Consents, RECENT_GRANTS};
+use super::consent::{Consents, RECENT_GRANTS, UNCONFIRMED};
 use super::credential::{AttemptId, Credential, LockId, VersionId};
 use super::ledger::{Backoff, BackoffCause, Ledger, MAX_CANDIDATES, OpenAttempt, Pointer, QUARANTINE, Today};
 use super::reply::Refusal;
@@ -134,7 +134,8 @@ impl Ledger {
     /// waiting for a reply, and nothing is known of the budget, so both are presumed.
     #[must_use]
     pub fn rebuild(mut versions: Vec<(VersionId, Credential)>, now: Timestamp, mut empty: Self) -> Self {
-        versions.sort_by_key(|(_, credential)| std::cmp::Reverse((credential.granted_at, credential.access.is_some())));
+        versions
+            .sort_by_key(|(_, credential)| std::cmp::Reverse((credential.epoch != UNCONFIRMED, credential.granted_at, credential.access.is_some())));
         let mut pointers = versions.iter().map(|(version, credential)| Pointer::to(version.clone(), credential));
         empty.epoch = versions.iter().map(|(_, credential)| credential.epoch).max().unwrap_or(0) + 1;
         empty.head = pointers.next();

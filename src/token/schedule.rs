@@ -170,7 +170,8 @@ pub fn due(ledger: &Ledger, credential: Option<&Credential>, now: Timestamp, pol
         (policy.mode == Mode::OnDemand && !unsettled).then(|| (known_age_since(ledger, credential) + KEEP_ALIVE_AFTER, Wait::NobodyAsks)),
         hourly_budget(ledger, now).map(|until| (until, Wait::HourlyBudget)),
         (ledger.requests_today(now) >= REQUESTS_A_DAY).then(|| (next_utc_day(now), Wait::DailyBudget)),
-        ledger.held_off_until().map(|until| (until, Wait::Consent)),
+        // The few moments at which an unclear outcome can be made good are not given up for anything.
+        ledger.held_off_until().filter(|_| retry.is_none()).map(|until| (until, Wait::Consent)),
         // Last, because of two that end together the last is named: while a reply may still come, that is what is waited for.
         ledger.in_quarantine(now).map(|attempt| attempt.quarantine_until).max().map(|until| (until, Wait::AttemptInFlight)),
     ];

@@ -95,7 +95,7 @@ fn back(begun: &Begun) -> Callback {
 /// The whole way, by one person who hesitates for so long.
 async fn connect_after(refresher: &Arc<Refresher>, exact: &Arc<Exact>, hesitates: u64) -> Result<Finished, Failed> {
     let consent = consent(refresher, exact);
-    let begun = consent.begin().await.unwrap();
+    let begun = consent.begin().await.map_err(|problem| Failed { problem, again: None })?;
     tokio::time::sleep(Duration::from_secs(hesitates)).await;
     consent.finish(back(&begun)).await
 }
@@ -204,6 +204,51 @@ fn another_users_consent_waits_to_be_confirmed_and_the_old_chain_goes_on() {
 }
 
 #[test]
+fn what_nobody_has_confirmed_is_served_to_nobody_without_the_ledger_either() {
+    for gone in [true, false] {
+        let world = World::new(Config::default());
+        undisturbed(&world, |refresher, doubles| async move {
+            let exact = Exact::of(&doubles.world);
+            connect(&refresher, &exact).await.unwrap();
+            exact.is(Some(person("two")));
+            assert!(matches!(connect(&refresher, &exact).await, Ok(Finished::Confirm { .. })));
+            if gone {
+                doubles.world.state().ledger = None;
+            } else {
+                doubles.world.state().ledger_up = false;
+            }
+            let fresh = doubles.beside(&Plan::new(None, None));
+            let ask = Ask { max_wait: SignedDuration::ZERO, ..Ask::default() };
+            assert_eq!(fresh.get_token(ask).await.unwrap().access_token.reveal(), "made-up-access-of-code-0");
+            doubles.world.state().ledger_up = true;
+            // The world's Exact knows but one user, whose first chain the second consent has ended; what is looked at is what is made of that.
+            drop(ticks(&fresh, &doubles, 1_300).await);
+            let state = doubles.world.state();
+            let head = &state.versions[&state.head()].1;
+            assert_eq!(head.access.as_ref().unwrap().value.reveal(), "made-up-access-of-code-0", "and it does not take the other's place");
+            assert!(state.versions.values().any(|(_, credential)| credential.access.as_ref().unwrap().value.reveal() == "made-up-access-of-code-1"));
+        });
+    }
+}
+
+/// The button is no reason to miss the moment at which a lost reply can be made good.
+#[test]
+fn a_retry_goes_before_the_button() {
+    let world = connected(Config::default());
+    undisturbed(&world, |refresher, doubles| async move {
+        doubles.world.state().exact.script(simulators::exact_online::Fault::CommitThen(simulators::exact_online::Loss::Reset));
+        tokio::time::sleep(Duration::from_secs(575)).await;
+        let _lost = refresher.tick().await;
+        tokio::time::sleep(Duration::from_secs(500)).await;
+        consent(&refresher, &Exact::of(&doubles.world)).begin().await.unwrap();
+        let next = doubles.world.state().ledger.clone().unwrap().0;
+        let due = exact_token_broker::token::schedule::due(&next, refresher.view().head.as_deref(), doubles.true_now(), &doubles.world.policy());
+        let exact_token_broker::token::schedule::Due::NotYet { why, .. } = due else { return };
+        assert_ne!(why, exact_token_broker::token::schedule::Wait::Consent);
+    });
+}
+
+#[test]
 fn whose_it_is_that_exact_does_not_tell_has_to_be_confirmed_as_well() {
     let world = World::new(Config::default());
     undisturbed(&world, |refresher, doubles| async move {
@@ -247,7 +292,7 @@ fn a_pair_that_could_not_be_stored_is_saved_by_the_next_call() {
             assert!(matches!(problem(connect(&refresher, &exact).await), Problem::NotSaved(_)));
             assert!(refresher.unsaved().is_some());
             // Another consent would have no place to be kept.
-            assert!(matches!(problem(connect(&refresher, &exact).await), Problem::Store(_)));
+            assert!(matches!(problem(connect(&refresher, &exact).await), Problem::NotSaved(_)), "nobody is sent to log in");
             assert_eq!(exact.exchanged(), 1);
             doubles.world.state().vault = VaultIs::Well;
             if by_tick {

@@ -73,7 +73,14 @@ fn confirm(stored: Option<&Person>, new: Option<&Person>, confirm: &str) -> Page
             input type="hidden" name="confirm" value=(confirm);
             button { "Connect as this user" }
         }
-        p { "To leave everything as it was, close this page." }
+        p {
+            @if new.is_some() {
+                "To leave everything as it was, close this page."
+            } @else {
+                "If it was the same user as before, this log-in has ended the connection before: then connect as this user. If it was somebody else, close "
+                "this page to leave everything as it was."
+            }
+        }
     };
     Page { heading: "Connect as another user than before?", main }
 }

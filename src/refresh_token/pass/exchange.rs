@@ -12,7 +12,7 @@ use crate::ports::{ConsentEndpoint, LockError, VaultError, WriteError};
 use crate::refresh_token::lease::Lease;
 use crate::refresh_token::memory::{BroughtBy, Unsaved};
 use crate::refresh_token::{LookError, Outcome, Refresher};
-use crate::token::consent::{Pending, UsedState};
+use crate::token::consent::{Pending, UNCONFIRMED, UsedState};
 use crate::token::ledger::{ANSWER_WITHIN, FailureKind, SEND_WITHIN};
 use crate::token::reply::{NotSent, Unclear};
 use crate::token::schedule::Why;
@@ -22,6 +22,9 @@ use crate::token::{AccessToken, AttemptId, CodeReply, Credential, Fingerprint, P
 pub const EXCHANGE: Duration = Duration::from_secs(200);
 /// How long another process may hold the lock meanwhile.
 const LOCK_WITHIN: Duration = Duration::from_secs(45);
+/// Whose the tokens are is worth asking again: without an answer a person has to confirm.
+const ME_TRIES: u32 = 3;
+const ME_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// To send, to answer, and to save.
 const REQUEST_NEEDS_HERE: Duration = Duration::from_secs(130);
 
@@ -117,6 +120,35 @@ impl Refresher {
         lease.release().await;
     }
 
+    /// Tries to store the grant that is not stored yet, for so long. Why it is not, if it is not.
+    pub async fn save_unsaved(self: &Arc<Self>, within: Duration) -> Option<String> {
+        self.unsaved()?;
+        let outcome = Box::pin(self.pass(self.policy.mode, self.clock.monotonic() + within)).await;
+        self.unsaved()?;
+        Some(match outcome {
+            Outcome::Unsaved(why) => why,
+            _ => "it was not tried to the end".to_owned(),
+        })
+    }
+
+    /// What would be found out only after the log-in, and that alone may end the chain: another installation's lock, a vault that takes no writes. The
+    /// store was looked at just now.
+    pub async fn is_ready_for_a_consent(&self) -> Result<(), String> {
+        let view = self.view();
+        if view.head.as_ref().is_some_and(|head| head.lock_id != self.policy.lock_id) {
+            return Err(format!("{}; {}", Why::OtherLock, Why::OtherLock.remedy()));
+        }
+        let head = view.ledger.as_ref().and_then(|ledger| ledger.head.as_ref());
+        match head {
+            Some(head) => match self.vault.prove_writable(&head.version).await {
+                // It is added anew.
+                Ok(()) | Err(VaultError::NotFound(_)) => Ok(()),
+                Err(error) => Err(error.to_string()),
+            },
+            None => Ok(()),
+        }
+    }
+
     /// Exchanges a code. Must run to its end: what it is granted is in memory alone until it is stored.
     pub async fn exchange(&self, endpoint: &dyn ConsentEndpoint, code: Code) -> Result<Exchanged, ExchangeError> {
         let pass = Pass { this: self, policy: self.policy.clone(), end: self.clock.monotonic() + EXCHANGE };
@@ -154,17 +186,7 @@ impl Pass<'_> {
 
     async fn exchange(&self, lease: &Lease, endpoint: &dyn ConsentEndpoint, code: Code) -> Result<Exchanged, ExchangeError> {
         let this = self.this;
-        // There is room for one grant in memory that is not stored.
-        if let Some(unsaved) = this.unsaved() {
-            let loaded = self.load(lease).await?;
-            match self.save(lease, loaded, unsaved).await {
-                Ok(Outcome::Unsaved(why)) | Err(Stop::Ended(Outcome::Unsaved(why))) => {
-                    return Err(ExchangeError::Store(format!("an earlier pair of tokens is not stored yet: {why}")));
-                }
-                Ok(_) => {}
-                Err(stop) => return Err(stop.into()),
-            }
-        }
+        self.save_first(lease).await?;
         let (mut loaded, epoch) = self.load_for_a_person().await?;
         let now = this.ledger.now();
         if code.state.is_some_and(|used| loaded.ledger.is_used(used.state)) {
@@ -215,11 +237,25 @@ impl Pass<'_> {
             granted_at: received,
             renewable_at: renewable_at.max(received),
             attempt,
-            epoch: epoch + 1,
+            // With a user to compare with, the ledger decides.
+            epoch: if loaded.ledger.head.as_ref().is_some_and(|head| head.user.is_some()) { UNCONFIRMED } else { epoch + 1 },
             lock_id: this.ledger.lock_id(),
             chain: self.policy.chain.clone(),
         };
         self.save_consent(lease, loaded, endpoint, Arc::new(credential), odd).await
+    }
+
+    /// There is room for one grant in memory that is not stored.
+    async fn save_first(&self, lease: &Lease) -> Result<(), ExchangeError> {
+        let Some(unsaved) = self.this.unsaved() else { return Ok(()) };
+        let (loaded, _) = self.load_for_a_person().await?;
+        match self.save(lease, loaded, unsaved).await {
+            Ok(Outcome::Unsaved(why)) | Err(Stop::Ended(Outcome::Unsaved(why))) => {
+                Err(ExchangeError::Store(format!("an earlier pair of tokens is not stored yet: {why}")))
+            }
+            Ok(_) => Ok(()),
+            Err(stop) => Err(stop.into()),
+        }
     }
 
     /// The pair is kept first, then stored; whose it is is asked meanwhile.
@@ -243,7 +279,15 @@ impl Pass<'_> {
         drop(keep(None, false, None));
         let me = async {
             match &credential.access {
-                Some(access) => endpoint.me(&access.value).await,
+                Some(access) => {
+                    for _ in 1..ME_TRIES {
+                        if let Some(person) = endpoint.me(&access.value).await {
+                            return Some(person);
+                        }
+                        this.clock.sleep(ME_AGAIN_AFTER).await;
+                    }
+                    endpoint.me(&access.value).await
+                }
                 None => None,
             }
         };
@@ -271,6 +315,7 @@ impl Pass<'_> {
 
     async fn confirm(&self, lease: &Lease, version: &VersionId) -> Result<Exchanged, ExchangeError> {
         let this = self.this;
+        self.save_first(lease).await?;
         let (mut loaded, _) = self.load_for_a_person().await?;
         let person = loaded.ledger.consents.pending.as_ref().and_then(|pending| pending.person.clone());
         let replaced = loaded.ledger.head.is_some();
@@ -279,7 +324,7 @@ impl Pass<'_> {
         }
         let credential = Arc::new(this.vault.get(version).await.map_err(LookError::from)?);
         if let Some(head) = &loaded.ledger.head {
-            loaded.head = Some((version.clone(), credential.of_user(head)));
+            loaded.head = Some((version.clone(), credential.as_head(head)));
         }
         this.vault.writer().clone_into(&mut loaded.ledger.writer);
         loaded.ledger.lock_id = this.ledger.lock_id();

@@ -47,7 +47,7 @@ impl Pass<'_> {
         if let (Landed::Head, Some(head)) = (landed, &loaded.ledger.head) {
             this.vault.writer().clone_into(&mut loaded.ledger.writer);
             loaded.ledger.lock_id = unsaved.credential.lock_id.clone();
-            loaded.head = Some((version, unsaved.credential.of_user(head)));
+            loaded.head = Some((version, unsaved.credential.as_head(head)));
         }
         match self.commit(lease, &mut loaded).await {
             Ok(()) => {}

@@ -19,6 +19,7 @@ use crate::refresh_token::{LookError, PASS, Refresher};
 use crate::token::consent::STATE_LIFETIME;
 use crate::token::ledger::FailureKind;
 use crate::token::reply::{Misconfiguration, Refusal};
+use crate::token::schedule::Why;
 use crate::token::{Person, Secret, VersionId};
 use signed::{Checked, Purpose, Signer, new_cookie};
 
@@ -77,7 +78,9 @@ impl Consent {
         if let Err(LookError::Unavailable(why)) = looked {
             return Err(Problem::Store(why));
         }
-        self.refresher.is_ready_for_a_consent().await.map_err(Problem::Store)?;
+        if self.refresher.is_of_another_lock() {
+            return Err(Problem::Store(format!("{}; {}", Why::OtherLock, Why::OtherLock.remedy())));
+        }
         let ledger = self.refresher.view().ledger.filter(|_| looked.is_ok());
         if let Some(ledger) = &ledger
             && let Some(until) = ledger.code_budget(self.refresher.ledger.now())

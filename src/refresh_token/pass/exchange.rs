@@ -131,22 +131,10 @@ impl Refresher {
         })
     }
 
-    /// What would be found out only after the log-in, and that alone may end the chain: another installation's lock, a vault that takes no writes. The
-    /// store was looked at just now.
-    pub async fn is_ready_for_a_consent(&self) -> Result<(), String> {
-        let view = self.view();
-        if view.head.as_ref().is_some_and(|head| head.lock_id != self.policy.lock_id) {
-            return Err(format!("{}; {}", Why::OtherLock, Why::OtherLock.remedy()));
-        }
-        let head = view.ledger.as_ref().and_then(|ledger| ledger.head.as_ref());
-        match head {
-            Some(head) => match self.vault.prove_writable(&head.version).await {
-                // It is added anew.
-                Ok(()) | Err(VaultError::NotFound(_)) => Ok(()),
-                Err(error) => Err(error.to_string()),
-            },
-            None => Ok(()),
-        }
+    /// Whether another installation's lock guards the stored chain: the log-in alone would end that. The store was looked at just now.
+    #[must_use]
+    pub fn is_of_another_lock(&self) -> bool {
+        self.view().head.is_some_and(|head| head.lock_id != self.policy.lock_id)
     }
 
     /// Exchanges a code. Must run to its end: what it is granted is in memory alone until it is stored.

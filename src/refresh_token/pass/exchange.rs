@@ -270,7 +270,7 @@ impl Pass<'_> {
 fn not_saved(stop: Stop) -> ExchangeError {
     ExchangeError::NotSaved(match ExchangeError::from(stop) {
         ExchangeError::Store(why) | ExchangeError::NotSaved(why) => why,
-        _ => "another process took the lock".to_owned(),
+        _ => "the lock was lost".to_owned(),
     })
 }
 

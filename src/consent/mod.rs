@@ -32,8 +32,7 @@ pub const AGAIN_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 /// How long a person who presses the button waits for an earlier pair to be stored.
 const SAVE_WITHIN: Duration = Duration::from_mins(1);
 
-/// A consent that has begun.
-#[derive(Debug)]
+/// A consent that has begun. `Debug` says nothing of it: the address holds the state.
 pub struct Begun {
     /// Exact's log-in page, with our state: the browser goes there.
     pub authorize_url: String,
@@ -41,8 +40,8 @@ pub struct Begun {
     pub cookie: Secret,
 }
 
-/// What a browser brings back.
-#[derive(Debug, Default)]
+/// What a browser brings back. `Debug` says only what there is.
+#[derive(Default)]
 pub struct Callback {
     /// As it was sent to Exact.
     pub state: Option<String>,
@@ -218,6 +217,20 @@ impl From<ExchangeError> for Problem {
                 FailureKind::Unclear(_) => Self::Unclear,
             },
         }
+    }
+}
+
+impl std::fmt::Debug for Begun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Begun").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Callback {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { state, code, error, cookie } = self;
+        let there = [("state", state.is_some()), ("code", code.is_some()), ("error", error.is_some()), ("cookie", cookie.is_some())];
+        f.debug_set().entries(there.iter().filter(|(_, is)| *is).map(|(name, _)| name)).finish()
     }
 }
 

@@ -94,4 +94,33 @@ mod tests {
             assert_eq!(Callback::pasted(text, &begun()).unwrap_err(), Problem::NoCode, "{text}");
         }
     }
+
+    mod fuzz {
+        use fuzzing::{Seen, Target};
+
+        use super::*;
+
+        /// What was read of an address is read again out of the address that is made of it.
+        #[test]
+        fn pasted_text() {
+            let words = ["https://localhost/?code=", "code=", "&state=", "error=access_denied", "%21", "stampNL001.AbCd!IAAAA", "#", "<", "'", "+"];
+            Target::new("pasted-text").words(&words).run(|input| match Callback::pasted(&String::from_utf8_lossy(input), &begun()) {
+                Ok(callback) => {
+                    assert_eq!(callback.cookie.as_ref().map(Secret::reveal), Some("made-up"));
+                    assert!(callback.code.is_some() || callback.error.is_some());
+                    let (code, state) = (callback.code.as_ref().map(Secret::reveal), callback.state.as_deref());
+                    if let (Some(code), Some(state), None) = (code, state, &callback.error) {
+                        let query = form_urlencoded::Serializer::new(String::new()).append_pair("code", code).append_pair("state", state).finish();
+                        if query.len() < LONGEST / 2 {
+                            let again = Callback::pasted(&format!("https://localhost/?{query}"), &begun()).unwrap();
+                            assert_eq!((again.code.as_ref().map(Secret::reveal), again.state.as_deref()), (Some(code), Some(state)));
+                        }
+                    }
+                    let label = format!("{} {} {}", code.is_some(), state == Some("ours"), callback.error.is_some());
+                    Seen::new(label, format!("{callback:?} {callback:#?}"))
+                }
+                Err(problem) => Seen::new(format!("{problem:?}"), format!("{problem} {problem:?} {}", problem.remedy())),
+            });
+        }
+    }
 }

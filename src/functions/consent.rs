@@ -3,6 +3,8 @@
 //! The query of the callback holds the code, the state and what the pages' buttons send back; that of `/api/Consent` holds the function key and is
 //! never read. Nothing of either reaches a page or a line of the log: every text made here is a constant.
 
+use std::fmt;
+
 use axum::extract::Request;
 use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderValue, Method};
@@ -24,8 +26,7 @@ const COOKIE_LENGTH: usize = 43;
 /// A code has some 700 characters, and percent-encoding makes three of each at worst.
 const MOST_QUERY: usize = 8 * 1024;
 
-/// What a browser wants.
-#[derive(Debug)]
+/// What a browser wants. `Debug` says which it is, and nothing that the browser sent.
 pub(super) enum Wish {
     /// To see how things stand.
     Look,
@@ -67,6 +68,18 @@ impl Wish {
             Self::Finish(callback) => broker.finish_consent(callback).await.map_or_else(Reply::Failed, Reply::Finished),
             Self::Confirm { confirm, cookie } => broker.confirm_consent(&confirm, cookie).await.map_or_else(Reply::Failed, Reply::Finished),
         }
+    }
+}
+
+impl fmt::Debug for Wish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Look => "Look",
+            Self::Begin => "Begin",
+            Self::Finish(_) => "Finish",
+            Self::Confirm { .. } => "Confirm",
+            Self::Again { .. } => "Again",
+        })
     }
 }
 

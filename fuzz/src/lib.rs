@@ -133,13 +133,14 @@ impl Target {
             self.seeds = corpus(self.name);
         }
         assert!(!self.seeds.is_empty(), "{}: there is nothing in its corpus", self.name);
-        let mut loop_ = Loop { coverage: Coverage::new(), labels: HashSet::new(), watch: Watch::begin(self.name), kept: Vec::new(), slowest: Duration::ZERO };
+        let mut loop_ =
+            Loop { coverage: Coverage::new(), labels: HashSet::new(), watch: Watch::begin(self.name), kept: Vec::new(), slowest: Duration::ZERO };
         loop_.coverage.is_new();
         for input in &self.seeds {
             loop_.attempt(input, execute)?;
         }
         // All of them are parents, also those that show nothing new.
-        loop_.kept = self.seeds.clone();
+        loop_.kept.clone_from(&self.seeds);
         let from_files = loop_.kept.len();
         let mut executions = u64::try_from(from_files).unwrap_or_default();
         let most = match (self.executions, seconds) {
@@ -158,7 +159,8 @@ impl Target {
                 loop_.kept.push(input);
             }
         }
-        let guided = if loop_.coverage.is_guided() { format!("{} branches taken", loop_.coverage.edges()) } else { "branches not counted".to_owned() };
+        let guided =
+            if loop_.coverage.is_guided() { format!("{} branches taken", loop_.coverage.edges()) } else { "branches not counted".to_owned() };
         Ok(format!(
             "{executions} executions in {:.1} s, {from_files} inputs of the corpus and {} more kept, {guided}, {} kinds of outcome, slowest {:.1} ms",
             began.elapsed().as_secs_f64(),

@@ -178,7 +178,16 @@ mod tests {
 
         #[test]
         fn local_settings() {
-            let words = ["Values", "IsEncrypted", "EXACT_CLIENT_ID", "EXACT_CLIENT_SECRET", "EXACT_BASE_URL", "KEY_VAULT_URL", "AzureWebJobsStorage", "TOKEN_FILE"];
+            let words = [
+                "Values",
+                "IsEncrypted",
+                "EXACT_CLIENT_ID",
+                "EXACT_CLIENT_SECRET",
+                "EXACT_BASE_URL",
+                "KEY_VAULT_URL",
+                "AzureWebJobsStorage",
+                "TOKEN_FILE",
+            ];
             Target::new("local-settings").words(&words).run(|input| {
                 let source = Source::default().with_file(input);
                 let config = source.config(Path::new("/app"));

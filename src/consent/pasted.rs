@@ -95,6 +95,13 @@ mod tests {
         }
     }
 
+    /// Found by `fuzz/`: the state is good for a while.
+    #[test]
+    fn debug_says_only_what_there_is() {
+        let callback = Callback::pasted("https://localhost/?code=MADEUPcanary&state=MADEUPcanary", &begun()).unwrap();
+        assert_eq!(format!("{callback:?} {:?}", begun()), r#"{"state", "code", "cookie"} Begun { .. }"#);
+    }
+
     mod fuzz {
         use fuzzing::{Seen, Target};
 

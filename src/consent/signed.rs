@@ -195,7 +195,7 @@ mod tests {
                 for purpose in [Purpose::State, Purpose::Again, Purpose::Confirm] {
                     for text in [text.to_string(), format!("{genuine}{text}x"), genuine.replacen('.', &format!(".{text}x"), 1)] {
                         let problem = signer().check(purpose, &text, Some(&cookie)).unwrap_err();
-                        said.push_str(&format!("{problem} {problem:?} "));
+                        said.extend([problem.to_string(), format!("{problem:?}")]);
                     }
                 }
                 let signed = signer().sign(Purpose::Again, MINUTE, &cookie, &text, now);

@@ -80,7 +80,8 @@ mod tests {
         /// Status, address and page, a line each.
         #[test]
         fn log_in_page() {
-            let words = ["Client with identifier", "not found", "unauthorized_client", "?error=", "&error=", "200", "302", "401", "https://made-up.example/"];
+            let words =
+                ["Client with identifier", "not found", "unauthorized_client", "?error=", "&error=", "200", "302", "401", "https://made-up.example/"];
             Target::new("log-in-page").words(&words).run(|input| {
                 let text = String::from_utf8_lossy(input);
                 let mut lines = text.splitn(3, '\n');

@@ -208,6 +208,15 @@ mod tests {
         assert!(matches!(callback("again=made.up&utm=x"), Ok(Wish::Again { again, cookie: None }) if again == "made.up"));
     }
 
+    /// Found by `fuzz/`: what is not a code is good for a while all the same.
+    #[test]
+    fn debug_shows_nothing_that_a_browser_sent() {
+        for query in ["state=MADEUPcanary&code=MADEUPcanary", "error=MADEUPcanary", "confirm=MADEUPcanary", "again=MADEUPcanary"] {
+            let wish = callback(query);
+            assert!(wish.is_ok() && !format!("{wish:?} {wish:#?}").contains("canary"), "{wish:?}");
+        }
+    }
+
     #[test]
     fn odd_links_are_refused_with_a_constant_text() {
         let long = format!("code={}", "x".repeat(MOST_QUERY));

@@ -9,7 +9,15 @@ use super::*;
 #[test]
 fn settings() {
     let mut words: Vec<&'static str> = names().collect();
-    words.extend(["@Microsoft.KeyVault(", "put-your-", "https://", "http://127.0.0.1:", "made-up.vault.azure.net", "on-demand", "UseDevelopmentStorage=true"]);
+    words.extend([
+        "@Microsoft.KeyVault(",
+        "put-your-",
+        "https://",
+        "http://127.0.0.1:",
+        "made-up.vault.azure.net",
+        "on-demand",
+        "UseDevelopmentStorage=true",
+    ]);
     words.extend(["AccountName=", "AccountKey=", "BlobEndpoint=", "MADEUPcanary", "\n"]);
     Target::new("settings").words(&words).run(|input| {
         let text = String::from_utf8_lossy(input);
@@ -26,7 +34,10 @@ fn settings() {
                 assert!(!config.exact.client_secret.reveal().trim().is_empty() && !config.exact.client_id.trim().is_empty());
                 assert!(port.is_empty());
                 let _ = (config.consent_url(), app_root(lookup, Path::new("/app")), filter);
-                Seen::new(format!("{:?} {}", config.store, config.remarks.len()), format!("{config:?} {:?} {:?} {}", config.exact, config.store, config.remarks.join("; ")))
+                Seen::new(
+                    format!("{:?} {}", config.store, config.remarks.len()),
+                    format!("{config:?} {:?} {:?} {}", config.exact, config.store, config.remarks.join("; ")),
+                )
             }
             Err(error) => {
                 assert!(!error.problems.is_empty());

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 
 use super::super::*;
 use super::{assert_same, golden};
-use crate::token::schedule::{self, Mode, Policy};
 use crate::token::Fingerprint;
+use crate::token::schedule::{self, Mode, Policy};
 
 /// What a document that cannot be read comes to.
 fn refused(problem: &Malformed) -> Seen {
@@ -37,7 +37,8 @@ fn stored_credential() {
 #[test]
 fn stored_ledger() {
     let credential = credential_from_json(golden::CREDENTIAL).unwrap();
-    let policy = Policy { mode: Mode::KeepWarm, chain: credential.chain.clone(), settings: Fingerprint([7; 16]), lock_id: credential.lock_id.clone() };
+    let policy =
+        Policy { mode: Mode::KeepWarm, chain: credential.chain.clone(), settings: Fingerprint([7; 16]), lock_id: credential.lock_id.clone() };
     Target::new("stored-ledger").words(malformed::NAMES).longest(8192).run(|input| match ledger_from_json(&String::from_utf8_lossy(input)) {
         Err(problem) => refused(&problem),
         Ok(ledger) => {

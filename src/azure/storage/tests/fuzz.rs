@@ -35,7 +35,9 @@ fn connection_string() {
             Ok(Some(settings)) => {
                 let endpoint = &settings.endpoint;
                 assert!(["http", "https"].contains(&endpoint.scheme()) && endpoint.host_str().is_some_and(|host| !host.is_empty()));
-                assert!(endpoint.username().is_empty() && endpoint.password().is_none() && endpoint.query().is_none() && endpoint.fragment().is_none());
+                assert!(
+                    endpoint.username().is_empty() && endpoint.password().is_none() && endpoint.query().is_none() && endpoint.fragment().is_none()
+                );
                 if endpoint.scheme() == "http" {
                     assert!(is_loopback(endpoint) || matches!(&settings.access, Access::AccountKey(key) if key.account() == EMULATOR_ACCOUNT));
                 }

@@ -23,8 +23,8 @@ impl Callback {
         let (code, error) = (value("code"), value("error"));
         if code.is_some() || error.is_some() {
             // Who copies only a part of the address leaves the state out; it was begun here all the same.
-            let state = value("state").or_else(|| begun.state());
-            return Ok(Self { state, code: code.map(Secret::new), error, cookie });
+            let state = value("state").map(Secret::new).or_else(|| begun.state());
+            return Ok(Self { state, code: code.map(Secret::new), error: error.map(Secret::new), cookie });
         }
         let bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'=' | b'&' | b'/'));
         if !bare {
@@ -38,9 +38,9 @@ impl Callback {
 
 impl Begun {
     /// Our own, out of the address.
-    fn state(&self) -> Option<String> {
-        let (_, query) = self.authorize_url.split_once('?')?;
-        form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "state").map(|(_, state)| state.into_owned())
+    fn state(&self) -> Option<Secret> {
+        let (_, query) = self.authorize_url.reveal().split_once('?')?;
+        form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "state").map(|(_, state)| Secret::new(state))
     }
 }
 
@@ -49,13 +49,14 @@ mod tests {
     use super::*;
 
     fn begun() -> Begun {
-        Begun { authorize_url: "https://exact.invalid/api/oauth2/auth?client_id=x&state=ours".to_owned(), cookie: Secret::new("made-up") }
+        Begun { authorize_url: Secret::new("https://exact.invalid/api/oauth2/auth?client_id=x&state=ours"), cookie: Secret::new("made-up") }
     }
 
     fn read(text: &str) -> (Option<String>, Option<String>, Option<String>) {
         let callback = Callback::pasted(text, &begun()).unwrap();
         assert_eq!(callback.cookie.unwrap().reveal(), "made-up");
-        (callback.state, callback.code.map(|code| code.reveal().to_owned()), callback.error)
+        let revealed = |secret: Option<Secret>| secret.map(|secret| secret.reveal().to_owned());
+        (revealed(callback.state), revealed(callback.code), revealed(callback.error))
     }
 
     #[test]
@@ -97,9 +98,12 @@ mod tests {
 
     /// Found by `fuzz/`: the state is good for a while.
     #[test]
-    fn debug_says_only_what_there_is() {
-        let callback = Callback::pasted("https://localhost/?code=MADEUPcanary&state=MADEUPcanary", &begun()).unwrap();
-        assert_eq!(format!("{callback:?} {:?}", begun()), r#"{"state", "code", "cookie"} Begun { .. }"#);
+    fn debug_shows_nothing_of_what_was_pasted() {
+        for pasted in ["code=MADEUPcanary&state=MADEUPcanary", "error=MADEUPcanary&state=MADEUPcanary"] {
+            let callback = Callback::pasted(&format!("https://localhost/?{pasted}"), &begun()).unwrap();
+            let said = format!("{callback:?} {callback:#?} {:?}", begun());
+            assert!(said.contains("[secret]") && !said.contains("canary") && !said.contains("ours"), "{said}");
+        }
     }
 
     mod fuzz {
@@ -115,12 +119,15 @@ mod tests {
                 Ok(callback) => {
                     assert_eq!(callback.cookie.as_ref().map(Secret::reveal), Some("made-up"));
                     assert!(callback.code.is_some() || callback.error.is_some());
-                    let (code, state) = (callback.code.as_ref().map(Secret::reveal), callback.state.as_deref());
+                    let (code, state) = (callback.code.as_ref().map(Secret::reveal), callback.state.as_ref().map(Secret::reveal));
                     if let (Some(code), Some(state), None) = (code, state, &callback.error) {
                         let query = form_urlencoded::Serializer::new(String::new()).append_pair("code", code).append_pair("state", state).finish();
                         if query.len() < LONGEST / 2 {
                             let again = Callback::pasted(&format!("https://localhost/?{query}"), &begun()).unwrap();
-                            assert_eq!((again.code.as_ref().map(Secret::reveal), again.state.as_deref()), (Some(code), Some(state)));
+                            assert_eq!(
+                                (again.code.as_ref().map(Secret::reveal), again.state.as_ref().map(Secret::reveal)),
+                                (Some(code), Some(state))
+                            );
                         }
                     }
                     let label = format!("{} {} {}", code.is_some(), state == Some("ours"), callback.error.is_some());

@@ -9,7 +9,7 @@ use super::super::reply::{Refused, Reply};
 use super::super::route::Route;
 use super::super::{ask, consent, envelope};
 use super::*;
-use crate::consent::Callback;
+use crate::consent::{Callback, Waiting};
 
 /// A refusal, and all that is made of it.
 fn refused(refused: Refused) -> Seen {
@@ -48,7 +48,7 @@ fn get_token_query() {
     });
 }
 
-/// Method and target in the first line, then headers.
+/// Method and target in the first line, then headers, and the form's body after an empty line.
 #[test]
 fn consent_request() {
     let words = [
@@ -62,8 +62,10 @@ fn consent_request() {
         "error=",
         "confirm=",
         "again=",
+        "discard=",
+        "\n\n",
         "access_denied",
-        "cookie: exact-token-broker-consent=",
+        "cookie: __Host-exact-token-broker-consent=",
         "MADEUPcanary-cookie_0123456789-0123456789-012",
         "sec-fetch-site: cross-site",
         "&",
@@ -72,7 +74,8 @@ fn consent_request() {
     ];
     Target::new("consent-request").words(&words).run(|input| {
         let text = String::from_utf8_lossy(input);
-        let mut lines = text.lines();
+        let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let mut lines = head.lines();
         let (method, target) = lines.next().and_then(|line| line.split_once(' ')).unwrap_or(("GET", ""));
         let method = Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET);
         let Ok(mut request) = Request::builder().method(&method).uri(target).body(Body::empty()) else { return Seen::new("no target", "") };
@@ -86,12 +89,14 @@ fn consent_request() {
             Ok(route) => return Seen::new(format!("{route:?}"), ""),
             Err(why) => return refused(why),
         };
-        match consent::Wish::of(route, &request) {
+        match consent::Wish::of(route, &request.into_parts().0, body.as_bytes()) {
             Ok(wish) => {
                 if let consent::Wish::Finish(Callback { code, error, .. }) = &wish {
                     assert!(code.is_none() || error.is_none());
                 }
-                let printed = format!("{wish:?} {wish:#?}");
+                // The name of a version is no secret: the status tells it.
+                let named = matches!(&wish, consent::Wish::Decide(Waiting::Named(_), _));
+                let printed = if named { "Named".to_owned() } else { format!("{wish:?} {wish:#?}") };
                 Seen::new(printed.split([' ', '(']).next().unwrap_or_default(), &printed)
             }
             Err(why) => refused(why),

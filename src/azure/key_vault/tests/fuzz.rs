@@ -65,9 +65,6 @@ fn azure_error() {
         let storage = StorageError::from(made());
         assert!(!((500..600).contains(&status) || status == 408) || !storage.spared());
         let label: Vec<&str> = said.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| word.len() > 5).take(8).collect();
-        // A word of letters may be a code of the service that is not known here: it is the one thing that goes on.
-        let is_word = matches!(&storage, StorageError::Answered { code, .. } if !code.is_empty());
-        let storage = if is_word { String::new() } else { format!("{storage} {storage:?}") };
-        Seen::new(label.join(" "), format!("{said} {storage}"))
+        Seen::new(label.join(" "), format!("{said} {storage} {storage:?}"))
     });
 }

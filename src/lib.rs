@@ -64,3 +64,6 @@ pub mod status;
 pub mod stored;
 pub mod telemetry;
 pub mod token;
+
+#[cfg(test)]
+mod tests;

@@ -170,4 +170,31 @@ mod tests {
         assert!(source.config(Path::new("/app")).is_ok());
         assert!(source.with_problem("is odd").config(Path::new("/app")).is_err());
     }
+
+    mod fuzz {
+        use fuzzing::{Seen, Target};
+
+        use super::*;
+
+        #[test]
+        fn local_settings() {
+            let words = [
+                "Values",
+                "IsEncrypted",
+                "EXACT_CLIENT_ID",
+                "EXACT_CLIENT_SECRET",
+                "EXACT_BASE_URL",
+                "KEY_VAULT_URL",
+                "AzureWebJobsStorage",
+                "TOKEN_FILE",
+            ];
+            Target::new("local-settings").words(&words).run(|input| {
+                let source = Source::default().with_file(input);
+                let config = source.config(Path::new("/app"));
+                let label = format!("{} {}", source.values.len(), config.as_ref().map_or_else(|error| error.problems.len(), |_| 0));
+                let said = config.as_ref().map_or_else(ToString::to_string, |config| config.remarks.join("; "));
+                Seen::new(label, format!("{source:?} {config:?} {said}"))
+            });
+        }
+    }
 }

@@ -154,4 +154,20 @@ mod tests {
         }
         assert_eq!(plausible("stampNL001.AbCd!IAAAA-made_up"), Ok(()));
     }
+
+    mod fuzz {
+        use fuzzing::{Seen, Target};
+
+        #[test]
+        fn imported_text() {
+            let words = ["stampNL001.AbCd!IAAAA", "{\"refresh_token\":\"", "%21", "\"", "\u{feff}"];
+            Target::new("imported-text").words(&words).longest(8192).run(|input| {
+                let text = String::from_utf8_lossy(input);
+                match super::super::plausible(text.trim_start_matches('\u{feff}').trim()) {
+                    Ok(()) => Seen::new("taken", ""),
+                    Err(error) => Seen::new(error.to_string(), format!("{error} {error:?}")),
+                }
+            });
+        }
+    }
 }

@@ -49,8 +49,8 @@ pub struct Callback {
     pub state: Option<Secret>,
     /// Decoded once.
     pub code: Option<Secret>,
-    /// Exact's error code, in place of a code.
-    pub error: Option<String>,
+    /// Exact's error code, in place of a code. No secret, but a text that anybody can make a browser send.
+    pub error: Option<Secret>,
     /// What the browser keeps of [`Begun`].
     pub cookie: Option<Secret>,
 }
@@ -218,8 +218,8 @@ impl Consent {
 }
 
 /// An error that Exact sends the browser back with (RFC 6749, section 4.1.2.1).
-fn sent_by_exact(error: &str) -> Problem {
-    match error {
+fn sent_by_exact(error: &Secret) -> Problem {
+    match error.reveal() {
         "access_denied" => Problem::Denied,
         "unauthorized_client" | "invalid_client" | "unsupported_response_type" => Problem::NotThisApp,
         _ => Problem::EndedByExact,

@@ -24,7 +24,7 @@ impl Callback {
         if code.is_some() || error.is_some() {
             // Who copies only a part of the address leaves the state out; it was begun here all the same.
             let state = value("state").map(Secret::new).or_else(|| begun.state());
-            return Ok(Self { state, code: code.map(Secret::new), error, cookie });
+            return Ok(Self { state, code: code.map(Secret::new), error: error.map(Secret::new), cookie });
         }
         let bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'=' | b'&' | b'/'));
         if !bare {
@@ -56,7 +56,7 @@ mod tests {
         let callback = Callback::pasted(text, &begun()).unwrap();
         assert_eq!(callback.cookie.unwrap().reveal(), "made-up");
         let revealed = |secret: Option<Secret>| secret.map(|secret| secret.reveal().to_owned());
-        (revealed(callback.state), revealed(callback.code), callback.error)
+        (revealed(callback.state), revealed(callback.code), revealed(callback.error))
     }
 
     #[test]
@@ -93,6 +93,48 @@ mod tests {
             &"x".repeat(20_000),
         ] {
             assert_eq!(Callback::pasted(text, &begun()).unwrap_err(), Problem::NoCode, "{text}");
+        }
+    }
+
+    /// Found by `fuzz/`: the state is good for a while.
+    #[test]
+    fn debug_shows_nothing_of_what_was_pasted() {
+        for pasted in ["code=MADEUPcanary&state=MADEUPcanary", "error=MADEUPcanary&state=MADEUPcanary"] {
+            let callback = Callback::pasted(&format!("https://localhost/?{pasted}"), &begun()).unwrap();
+            let said = format!("{callback:?} {callback:#?} {:?}", begun());
+            assert!(said.contains("[secret]") && !said.contains("canary") && !said.contains("ours"), "{said}");
+        }
+    }
+
+    mod fuzz {
+        use fuzzing::{Seen, Target};
+
+        use super::*;
+
+        /// What was read of an address is read again out of the address that is made of it.
+        #[test]
+        fn pasted_text() {
+            let words = ["https://localhost/?code=", "code=", "&state=", "error=access_denied", "%21", "stampNL001.AbCd!IAAAA", "#", "<", "'", "+"];
+            Target::new("pasted-text").words(&words).run(|input| match Callback::pasted(&String::from_utf8_lossy(input), &begun()) {
+                Ok(callback) => {
+                    assert_eq!(callback.cookie.as_ref().map(Secret::reveal), Some("made-up"));
+                    assert!(callback.code.is_some() || callback.error.is_some());
+                    let (code, state) = (callback.code.as_ref().map(Secret::reveal), callback.state.as_ref().map(Secret::reveal));
+                    if let (Some(code), Some(state), None) = (code, state, &callback.error) {
+                        let query = form_urlencoded::Serializer::new(String::new()).append_pair("code", code).append_pair("state", state).finish();
+                        if query.len() < LONGEST / 2 {
+                            let again = Callback::pasted(&format!("https://localhost/?{query}"), &begun()).unwrap();
+                            assert_eq!(
+                                (again.code.as_ref().map(Secret::reveal), again.state.as_ref().map(Secret::reveal)),
+                                (Some(code), Some(state))
+                            );
+                        }
+                    }
+                    let label = format!("{} {} {}", code.is_some(), state == Some("ours"), callback.error.is_some());
+                    Seen::new(label, format!("{callback:?} {callback:#?}"))
+                }
+                Err(problem) => Seen::new(format!("{problem:?}"), format!("{problem} {problem:?} {}", problem.remedy())),
+            });
         }
     }
 }

@@ -219,4 +219,34 @@ mod tests {
         let other = Signer::new(&Secret::new("another-made-up-secret"));
         assert_eq!(other.check(Purpose::State, &text, Some(&cookie)), Err(Problem::Forged));
     }
+
+    mod fuzz {
+        use fuzzing::{Seen, Target};
+
+        use super::*;
+
+        /// Nothing that comes from elsewhere is taken, and whatever is signed comes back.
+        #[test]
+        fn signed_text() {
+            let (cookie, now) = (Secret::new("made-up-cookie"), Timestamp::UNIX_EPOCH);
+            let genuine = signer().sign(Purpose::Confirm, MINUTE, &cookie, "made.up", now);
+            Target::new("signed-text").words(&["state", "again", "confirm", ".", "600", "00", "-1"]).run(|input| {
+                let text = String::from_utf8_lossy(input);
+                let mut said = String::new();
+                for purpose in [Purpose::State, Purpose::Again, Purpose::Confirm] {
+                    for text in [text.to_string(), format!("{}{text}x", genuine.reveal()), genuine.reveal().replacen('.', &format!(".{text}x"), 1)] {
+                        let problem = signer().check(purpose, &Secret::new(text), Some(&cookie)).unwrap_err();
+                        said.extend([problem.to_string(), format!("{problem:?}")]);
+                    }
+                }
+                let signed = signer().sign(Purpose::Again, MINUTE, &cookie, &text, now);
+                let too_long = signed.reveal().len() > LONGEST;
+                match signer().check(Purpose::Again, &signed, Some(&cookie)) {
+                    Ok(checked) => assert_eq!((checked.rest.as_str(), checked.expires_at), (&*text, now + MINUTE)),
+                    Err(problem) => assert!(problem == Problem::Forged && too_long, "{problem:?}"),
+                }
+                Seen::new(if too_long { "too long" } else { "signed" }, said)
+            });
+        }
+    }
 }

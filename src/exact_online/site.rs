@@ -73,4 +73,23 @@ mod tests {
             assert_eq!(log_in(status, location, body), expected, "{status} {location:?} {body}");
         }
     }
+
+    mod fuzz {
+        use fuzzing::{Seen, Target};
+
+        /// Status, address and page, a line each.
+        #[test]
+        fn log_in_page() {
+            let words =
+                ["Client with identifier", "not found", "unauthorized_client", "?error=", "&error=", "200", "302", "401", "https://made-up.example/"];
+            Target::new("log-in-page").words(&words).run(|input| {
+                let text = String::from_utf8_lossy(input);
+                let mut lines = text.splitn(3, '\n');
+                let status = lines.next().and_then(|line| line.parse().ok()).unwrap_or(200);
+                let log_in = super::super::log_in(status, lines.next().filter(|line| !line.is_empty()), lines.next().unwrap_or_default());
+                let label = format!("{log_in:?}");
+                Seen::new(label.split('(').next().unwrap_or_default(), &label)
+            });
+        }
+    }
 }

@@ -87,4 +87,28 @@ mod tests {
             assert_eq!(trace(&headers("traceparent", &[value])), expected, "{value}");
         }
     }
+
+    mod fuzz {
+        use fuzzing::{Seen, Target};
+
+        use super::*;
+
+        /// One header in each line: what of it goes into the log.
+        #[test]
+        fn invocation_headers() {
+            let words = [ONE, TWO, "00-bb2bd5eef54cb15a1506d0326d2489e7-d3f54c84c7034d76-00", "-", ",", "ff", "{", "}"];
+            Target::new("invocation-headers").words(&words).run(|input| {
+                let mut headers = HeaderMap::new();
+                for line in input.split(|byte| *byte == b'\n') {
+                    if let Ok(value) = axum::http::HeaderValue::from_bytes(line) {
+                        headers.append("x-azure-functions-invocationid", value.clone());
+                        headers.append("traceparent", value);
+                    }
+                }
+                let (invocation, trace) = (invocation(&headers).map(|id| id.to_string()), trace(&headers));
+                assert!(trace.is_none_or(|trace| trace.len() == 32 && trace.bytes().all(|byte| byte.is_ascii_hexdigit())));
+                Seen::new(format!("{} {}", invocation.is_some(), trace.is_some()), format!("{invocation:?} {trace:?}"))
+            });
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! What is answered and what is logged, without sockets: `tests/handler` has those.
 
+mod fuzz;
+
 use std::sync::Mutex;
 
 use axum::body::{Body, to_bytes};

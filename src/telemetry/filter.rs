@@ -76,4 +76,18 @@ mod tests {
             assert!(!targets.would_enable("exact_token_broker::functions", &Level::DEBUG));
         }
     }
+
+    mod fuzz {
+        use fuzzing::{Seen, Target};
+
+        #[test]
+        fn log_filter() {
+            let words = ["exact_token_broker", "exact_token_broker::token", "info", "DEBUG", "off", "hyper", "=", ",", "4"];
+            Target::new("log-filter").words(&words).run(|input| {
+                let (targets, problem) = super::super::parse(Some(&String::from_utf8_lossy(input)));
+                let label = format!("{} {}", targets.iter().count(), problem.is_some());
+                Seen::new(label, problem.unwrap_or_default())
+            });
+        }
+    }
 }

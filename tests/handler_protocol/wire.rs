@@ -133,8 +133,13 @@ impl UseCases for Stub {
     }
 
     async fn finish_consent(&self, Callback { state, code, error, cookie }: Callback) -> Result<Finished, Failed> {
-        self.visit(Visit::Finish { state: state.as_ref().map(opened), code: code.as_ref().map(opened), error, cookie: cookie.as_ref().map(opened) })
-            .await?;
+        self.visit(Visit::Finish {
+            state: state.as_ref().map(opened),
+            code: code.as_ref().map(opened),
+            error: error.as_ref().map(opened),
+            cookie: cookie.as_ref().map(opened),
+        })
+        .await?;
         Ok(Finished::Connected(Connected { person: None, epoch: 1, replaced: false, meanwhile: false }))
     }
 

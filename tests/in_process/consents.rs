@@ -169,7 +169,7 @@ fn a_callback_is_good_once_in_one_browser_and_for_ten_minutes() {
             [("access_denied", Problem::Denied), ("unauthorized_client", Problem::NotThisApp), ("made_up", Problem::EndedByExact)]
         {
             let mut callback = back(&begun);
-            (callback.code, callback.error) = (None, Some(error.to_owned()));
+            (callback.code, callback.error) = (None, Some(Secret::new(error)));
             assert_eq!(problem(consent.finish(callback).await), expected);
         }
         assert!(doubles.world.state().ledger.is_none() && exact.exchanged() == 0, "nothing was changed and nothing sent");

@@ -309,6 +309,8 @@ fn entry(properties: SecretProperties) -> Option<VersionEntry> {
 
 #[cfg(test)]
 mod tests {
+    mod fuzz;
+
     use super::*;
 
     #[test]

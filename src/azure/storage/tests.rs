@@ -1,3 +1,5 @@
+mod fuzz;
+
 use super::*;
 
 /// 64 bytes, as an account key has, and made up.

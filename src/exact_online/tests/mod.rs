@@ -1,3 +1,4 @@
+mod fuzz;
 mod grants;
 mod properties;
 mod refusals;

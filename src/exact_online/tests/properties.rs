@@ -72,7 +72,7 @@ proptest! {
     }
 }
 
-fn displayed(reply: &Reply) -> String {
+pub(super) fn displayed(reply: &Reply) -> String {
     match reply {
         Reply::Granted(grant) => format!("{} {}", grant.access_token, grant.refresh_token),
         Reply::OddGrant { refresh_token, problem } => format!("{refresh_token} {problem}"),

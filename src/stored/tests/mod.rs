@@ -1,4 +1,5 @@
 mod arbitrary;
+mod fuzz;
 mod golden;
 
 use arbitrary::Reach;

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::task;
+
 /// At most one piece of work at a time. It runs as a task of its own, so it goes on when the callers have gone.
 #[derive(Debug)]
 pub struct SingleFlight<T> {
@@ -43,7 +45,7 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         let (tell, result) = watch::channel(None);
         *running = Some(result.clone());
         let landing = Landing(Arc::clone(&self.running));
-        tokio::spawn(async move {
+        task::spawn(async move {
             let value = work.await;
             // Clear first, tell second: who is told can start the next flight at once.
             drop(landing);

@@ -5,6 +5,7 @@
 
 mod fields;
 mod me;
+mod patience;
 pub mod region;
 pub mod request;
 pub mod response;
@@ -19,12 +20,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, StatusCode, Url};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::ports::{ConsentEndpoint, TokenEndpoint};
 use crate::token::ledger::ANSWER_WITHIN;
 use crate::token::reply::{NotSent, Unclear};
 use crate::token::{CodeReply, Person, Reply, Secret};
+use patience::Patience;
 use response::Body;
 use wire::{Incoming, NotAnswered, Wire};
 
@@ -69,7 +71,7 @@ type Answer = (StatusCode, HeaderMap, Body);
 impl ExactOnline {
     /// Sends one request to the token service; the error is what that means where no answer came.
     async fn send(&self, request: request::Request) -> Result<Answer, Reply> {
-        let deadline = Instant::now() + self.answer_within;
+        let mut patience = Patience::until(Instant::now() + self.answer_within);
         // A URL that is none is found out before anything is sent.
         let Ok(url) = Url::parse(&request.url) else { return Err(Reply::NotSent(NotSent::Unreachable)) };
         let mut post = reqwest::Request::new(Method::POST, url);
@@ -77,14 +79,14 @@ impl ExactOnline {
         for (name, value) in request.headers {
             post.headers_mut().insert(name, HeaderValue::from_static(value));
         }
-        match timeout_at(deadline, self.wire.send(post)).await {
-            Ok(Ok(mut incoming)) => {
-                let body = read(&mut incoming, deadline).await;
+        match patience.wait_for(self.wire.send(post)).await {
+            Some(Ok(mut incoming)) => {
+                let body = read(&mut incoming, &mut patience).await;
                 Ok((incoming.status, incoming.headers, body))
             }
-            Ok(Err(NotAnswered::NeverLeft)) => Err(Reply::NotSent(NotSent::Unreachable)),
-            Ok(Err(NotAnswered::Lost)) => Err(Reply::Unclear(Unclear::ConnectionLost)),
-            Err(_) => Err(Reply::Unclear(Unclear::TimedOut)),
+            Some(Err(NotAnswered::NeverLeft)) => Err(Reply::NotSent(NotSent::Unreachable)),
+            Some(Err(NotAnswered::Lost)) => Err(Reply::Unclear(Unclear::ConnectionLost)),
+            None => Err(Reply::Unclear(Unclear::TimedOut)),
         }
     }
 }
@@ -115,14 +117,14 @@ impl ConsentEndpoint for ExactOnline {
     }
 
     async fn me(&self, access_token: &Secret) -> Option<Person> {
-        let deadline = Instant::now() + ME_WITHIN;
+        let mut patience = Patience::until(Instant::now() + ME_WITHIN);
         let mut get = get(&request::me_url(&self.base_url))?;
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", access_token.reveal())).ok()?;
         bearer.set_sensitive(true);
         get.headers_mut().insert(AUTHORIZATION, bearer);
         get.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let mut incoming = timeout_at(deadline, self.wire.send(get)).await.ok()?.ok()?;
-        let body = read(&mut incoming, deadline).await;
+        let mut incoming = patience.wait_for(self.wire.send(get)).await?.ok()?;
+        let body = read(&mut incoming, &mut patience).await;
         (incoming.status == StatusCode::OK && body.cut.is_none()).then(|| me::read(&body.bytes))?
     }
 }
@@ -135,14 +137,14 @@ fn get(url: &str) -> Option<reqwest::Request> {
 }
 
 /// Reads a body as far as it comes, and says why no further.
-async fn read(incoming: &mut Incoming, deadline: Instant) -> Body {
+async fn read(incoming: &mut Incoming, patience: &mut Patience) -> Body {
     let mut body = Body::default();
     loop {
-        match timeout_at(deadline, incoming.body.chunk()).await {
-            Ok(Ok(Some(chunk))) => body.bytes.extend_from_slice(&chunk),
-            Ok(Ok(None)) => return body,
-            Ok(Err(_)) => return Body { cut: Some(Unclear::ConnectionLost), ..body },
-            Err(_) => return Body { cut: Some(Unclear::TimedOut), ..body },
+        match patience.wait_for(incoming.body.chunk()).await {
+            Some(Ok(Some(chunk))) => body.bytes.extend_from_slice(&chunk),
+            Some(Ok(None)) => return body,
+            Some(Err(_)) => return Body { cut: Some(Unclear::ConnectionLost), ..body },
+            None => return Body { cut: Some(Unclear::TimedOut), ..body },
         }
         if body.bytes.len() > MAX_BODY {
             body.bytes.truncate(MAX_BODY);

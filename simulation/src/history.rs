@@ -7,9 +7,11 @@ use exact_token_broker::get_token::{Ask, NoToken};
 use exact_token_broker::token::schedule::Mode;
 use jiff::{SignedDuration, Timestamp};
 use simulators::exact_online::Outcome;
+use tracing_subscriber::layer::SubscriberExt;
 
 use crate::app::callers::call;
 use crate::app::{App, callers, fates, people, timer};
+use crate::ears::Ears;
 use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::world::World;
@@ -17,6 +19,9 @@ use crate::world::facts::Facts;
 
 /// From when on it has to serve again, where nothing else allows it later.
 const SERVES_WITHIN: SignedDuration = SignedDuration::from_mins(12);
+
+/// How much longer it may take to be sure that a chain is dead: two refusals of the head and of each of three candidates, at the pace of requests.
+const TOLD_WITHIN: SignedDuration = SignedDuration::from_mins(40);
 
 /// What came of it.
 #[derive(Debug)]
@@ -29,6 +34,13 @@ pub struct History {
     pub broken: Vec<String>,
     /// Line by line.
     pub journal: String,
+}
+
+impl History {
+    fn with(mut self, what: &str) -> Self {
+        self.broken.push(what.to_owned());
+        self
+    }
 }
 
 /// Lives through a seed's history.
@@ -50,7 +62,9 @@ pub fn live(seed: u64) -> History {
 pub fn live_through(scenario: Scenario) -> History {
     let seed = scenario.seed;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime without sockets");
-    let history = runtime.block_on(async {
+    let ears = Ears::default();
+    let subscriber = tracing_subscriber::registry().with(ears.clone());
+    let history = tracing::subscriber::with_default(subscriber, || runtime.block_on(async {
         let world = World::new(&scenario);
         let app = App::new(world.clone(), scenario);
         story(&app).await;
@@ -64,7 +78,8 @@ pub fn live_through(scenario: Scenario) -> History {
         drop(state);
         drop(processes);
         history
-    });
+    }));
+    let history = if ears.heard_a_secret() { history.with("I5 a secret in the log") } else { history };
     runtime.shutdown_background();
     history
 }
@@ -136,7 +151,7 @@ async fn aftermath(app: &Arc<App>, random: &mut Random) {
             }
             _ => {}
         }
-        if now > by {
+        if now > if dead { by + TOLD_WITHIN } else { by } {
             let what = if dead { "LIVENESS the chain is dead and nobody is told" } else { "LIVENESS the chain lives and nobody is served" };
             return state.broke(now, process.id, what);
         }

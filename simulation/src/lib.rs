@@ -7,6 +7,7 @@
 //! requests travel), [`world`] (what they reach, what goes wrong there, and who watches: `world::oracle`, `world::sent`).
 
 pub mod app;
+pub mod ears;
 pub mod history;
 pub mod random;
 pub mod run;

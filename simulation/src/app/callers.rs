@@ -1,6 +1,6 @@
 //! Who asks for tokens: singly, in bursts, with more and less patience; and what is asked of the answers.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use exact_token_broker::get_token::{Ask, HandedOut, NoToken};
@@ -11,6 +11,7 @@ use simulators::exact_online::MARKER;
 use super::App;
 use super::process::Process;
 use crate::random::Random;
+use crate::world::State;
 
 /// A call may take this much longer than it was told: a look at the store.
 const LONGER: Duration = Duration::from_secs(4);
@@ -89,6 +90,10 @@ pub async fn call(app: &App, process: &Arc<Process>, ask: Ask) -> Option<Result<
         answered.is_err() && matches!(answer(view.servable.as_deref(), view.served_at, ask.min_validity), Answer::Token { .. });
     let what = check(app, process, ask, now, &answered, refused_at_hand);
     let mut state = app.world.state();
+    if let Ok(token) = &answered {
+        let epoch = view.ledger.as_ref().map_or(0, |ledger| ledger.epoch);
+        *process.served.lock().unwrap_or_else(PoisonError::into_inner) = Some((token.access_token.clone(), epoch));
+    }
     state.facts.calls += 1;
     state.facts.served += u64::from(answered.is_ok());
     let (least, most) = (ask.min_validity.as_secs(), ask.max_wait.as_secs());
@@ -127,12 +132,22 @@ fn check(app: &App, process: &Process, ask: Ask, now: Timestamp, answered: &Resu
                 None
             }
         }
-        Err(_) if at_hand => Some("I7 a caller was refused whom the token at hand would satisfy"),
+        Err(_) if at_hand || still_good(&state, process, ask, now) => Some("I7 a caller was refused whom the token at hand would satisfy"),
         Err(NoToken::ServerError(text) | NoToken::Unavailable { why: text, .. }) if text.is_empty() || text.contains(MARKER) => {
             Some("I5 or I9 a refusal says nothing, or a secret")
         }
         Err(_) => None,
     }
+}
+
+/// I8: what this process handed out before lives long enough, and no person has put another chain in its place.
+fn still_good(state: &State, process: &Process, ask: Ask, now: Timestamp) -> bool {
+    let served = process.served.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some((token, epoch)) = &*served else { return false };
+    let insisted = ask.min_validity.min(SignedDuration::from_secs(540)).max(SignedDuration::from_secs(1));
+    let same_epoch = state.ledger().is_some_and(|ledger| ledger.epoch == *epoch);
+    // The end is cautious: counted from when the request was sent, by a clock that may be off.
+    same_epoch && !process.clock.is_wild() && state.exact.is_alive(token.reveal(), now + insisted + SignedDuration::from_secs(10))
 }
 
 fn told(answered: &Result<HandedOut, NoToken>) -> String {

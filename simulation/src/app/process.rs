@@ -1,6 +1,6 @@
 //! One process: the shipped use cases over the shipped adapters, wired as `app` wires them, but for transports and clocks.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ pub struct Process {
     pub clock: Arc<SkewedClock>,
     /// It belongs to another installation.
     pub misplaced: bool,
+    /// What it handed out last, and in which epoch.
+    pub served: Mutex<Option<(Secret, u64)>>,
     retiring: AtomicBool,
     world: World,
 }
@@ -90,7 +92,7 @@ impl Process {
             state.facts.count("process started");
         }
         let process =
-            Self { id, control, refresher, consent, clock, misplaced, retiring: AtomicBool::new(false), world: world.clone() };
+            Self { id, control, refresher, consent, clock, misplaced, served: Mutex::default(), retiring: AtomicBool::new(false), world: world.clone() };
         let process = Arc::new(process);
         tokio::spawn(mourn(world.clone(), id, Arc::clone(&process.control)));
         process

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use simulators::exact_online::{Kind, Logged, MARKER};
 
 use super::oracle::Made;
+use super::weather::{Away, Port, Span};
 use super::{ProcessId, STORAGE_HOST, State};
 
 /// Storage time is known to the second, and local clocks are off.
@@ -41,10 +42,19 @@ impl State {
         if !held {
             return self.broke(now, process, "I2 asked Exact while nobody held the lock");
         }
+        if kind == Kind::Refresh && self.vault_takes_nothing(now) {
+            return self.broke(now, process, "I1 a token was spent that could not be replaced: the vault has taken no write for half a minute");
+        }
         let received = self.oracle.pair(secret).and_then(|pair| pair.received);
         if kind == Kind::Refresh && received.is_some_and(|at| now.duration_since(at) < GATE - CLOCKS) {
             self.broke(now, process, "I4 asked Exact less than 570 s after the grant");
         }
+    }
+
+    fn vault_takes_nothing(&self, now: Timestamp) -> bool {
+        let deaf = |span: &&Span| span.port == Port::Vault && span.how != Away::Deaf;
+        let since = now - SignedDuration::from_secs(30);
+        self.weather.spans.iter().filter(deaf).any(|span| span.from <= since && now < span.until)
     }
 
     /// Exact has dealt with a request.

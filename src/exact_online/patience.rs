@@ -8,8 +8,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 /// What came while a process was frozen is there when it wakes up, but not in the same instant: the connection's own task has to read it first.
 const AFTER_A_FREEZE: Duration = Duration::from_secs(5);
-/// A timer that is this late was not late: the process was frozen, by its platform or by a debugger.
-const FROZEN: Duration = Duration::from_secs(1);
+/// A timer that is this late shows that the process was frozen, by its platform or by a debugger. If it was only busy, waiting longer does no harm.
+const FROZEN: Duration = Duration::from_millis(5);
 
 /// Until a deadline; and a little longer, once, if the process was frozen when it passed. A grant that lies in the socket then would else be given up
 /// by a clock that went on without us.

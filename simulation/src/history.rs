@@ -144,6 +144,10 @@ async fn aftermath(app: &Arc<App>, random: &mut Random) {
                 state.facts.count("consent_required where the chain is dead");
                 return;
             }
+            Some(Err(NoToken::ConsentRequired(_))) if now > by && state.only_a_consent_lives(now) => {
+                state.facts.count("consent_required although an interrupted consent is stored");
+                return;
+            }
             // Nobody but a person can help where the vault has lost the head for good; the text says so.
             Some(Err(NoToken::ServerError(_))) if state.head_is_gone() && now > by => {
                 state.facts.count("server_error where the vault has lost the head");

@@ -132,6 +132,15 @@ impl State {
         self.oracle.made.iter().rev().take(16).any(|pair| self.exact.is_chain_alive(&pair.token, now) && self.is_held(pair, now))
     }
 
+    /// Whether what Exact would still take came with a consent whose process was killed before the ledger knew of it. The product finds such a pair
+    /// and keeps it as a candidate, since it cannot tell whose it is; nobody but a person takes it up.
+    #[must_use]
+    pub fn only_a_consent_lives(&self, now: Timestamp) -> bool {
+        let alive = |pair: &&Made| self.exact.is_chain_alive(&pair.token, now) && self.is_held(pair, now);
+        let by_code = |pair: &Made| pair.by.is_some() && !self.oracle.by_token.contains_key(&pair.sent);
+        self.oracle.made.iter().rev().take(16).filter(alive).all(by_code)
+    }
+
     fn is_held(&self, pair: &Made, now: Timestamp) -> bool {
         if self.oracle.stored.contains(&pair.token) {
             return true;

@@ -64,21 +64,27 @@ pub fn live_through(scenario: Scenario) -> History {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime without sockets");
     let ears = Ears::default();
     let subscriber = tracing_subscriber::registry().with(ears.clone());
-    let history = tracing::subscriber::with_default(subscriber, || runtime.block_on(async {
-        let world = World::new(&scenario);
-        let app = App::new(world.clone(), scenario);
-        story(&app).await;
-        let mut state = world.state();
-        state.facts.histories = 1;
-        state.facts.seconds = world.time.elapsed().as_secs();
-        // The processes know the world, and the world them.
-        let processes = std::mem::take(&mut state.processes);
-        let history =
-            History { seed, facts: std::mem::take(&mut state.facts), broken: std::mem::take(&mut state.broken), journal: state.journal.text().to_owned() };
-        drop(state);
-        drop(processes);
-        history
-    }));
+    let history = tracing::subscriber::with_default(subscriber, || {
+        runtime.block_on(async {
+            let world = World::new(&scenario);
+            let app = App::new(world.clone(), scenario);
+            story(&app).await;
+            let mut state = world.state();
+            state.facts.histories = 1;
+            state.facts.seconds = world.time.elapsed().as_secs();
+            // The processes know the world, and the world them.
+            let processes = std::mem::take(&mut state.processes);
+            let history = History {
+                seed,
+                facts: std::mem::take(&mut state.facts),
+                broken: std::mem::take(&mut state.broken),
+                journal: state.journal.text().to_owned(),
+            };
+            drop(state);
+            drop(processes);
+            history
+        })
+    });
     let history = if ears.heard_a_secret() { history.with("I5 a secret in the log") } else { history };
     runtime.shutdown_background();
     history

@@ -10,9 +10,9 @@ pub mod region;
 pub mod request;
 pub mod response;
 mod site;
-pub mod wire;
 #[cfg(test)]
 mod tests;
+pub mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -47,8 +47,7 @@ pub struct Broken;
 impl Wire for Client {
     async fn send(&self, request: Request) -> Result<Incoming, NotAnswered> {
         let sent = self.execute(request).await;
-        let mut response =
-            sent.map_err(|error| if error.is_connect() || error.is_builder() { NotAnswered::NeverLeft } else { NotAnswered::Lost })?;
+        let mut response = sent.map_err(|error| if error.is_connect() || error.is_builder() { NotAnswered::NeverLeft } else { NotAnswered::Lost })?;
         let headers = std::mem::take(response.headers_mut());
         Ok(Incoming { status: response.status(), headers, body: Box::new(response) })
     }

@@ -86,8 +86,7 @@ pub async fn call(app: &App, process: &Arc<Process>, ask: Ask) -> Option<Result<
         }
     };
     let now = app.now();
-    let refused_at_hand =
-        answered.is_err() && matches!(answer(view.servable.as_deref(), view.served_at, ask.min_validity), Answer::Token { .. });
+    let refused_at_hand = answered.is_err() && matches!(answer(view.servable.as_deref(), view.served_at, ask.min_validity), Answer::Token { .. });
     let what = check(app, process, ask, now, &answered, refused_at_hand);
     let mut state = app.world.state();
     if let Ok(token) = &answered {

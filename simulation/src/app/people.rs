@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use exact_token_broker::consent::{Callback, Finished};
 use exact_token_broker::get_token::{Ask, NoToken};
-use exact_token_broker::token::schedule::{Answer, answer};
 use exact_token_broker::token::Secret;
+use exact_token_broker::token::schedule::{Answer, answer};
 use jiff::SignedDuration;
 
 use super::App;
@@ -23,7 +23,19 @@ pub async fn connect_first(app: &Arc<App>, process: &Arc<Process>, by_import: bo
             let now = app.now();
             let mut state = app.world.state();
             let token = state.exact.issue_chain(now);
-            let made = Made { token: token.clone(), ordinal: 1, at: now, by: None, sent: String::new(), arrives: None, received: None, stored: false, pointed: false, ignored: false, overlapping: false };
+            let made = Made {
+                token: token.clone(),
+                ordinal: 1,
+                at: now,
+                by: None,
+                sent: String::new(),
+                arrives: None,
+                received: None,
+                stored: false,
+                pointed: false,
+                ignored: false,
+                overlapping: false,
+            };
             state.oracle.made(made);
             token
         };

@@ -1,7 +1,7 @@
 //! One process: the shipped use cases over the shipped adapters, wired as `app` wires them, but for transports and clocks.
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use azure_core::http::{Transport, Url};
@@ -91,8 +91,17 @@ impl Process {
             state.note(now, id, if misplaced { "started elsewhere" } else { "started" });
             state.facts.count("process started");
         }
-        let process =
-            Self { id, control, refresher, consent, clock, misplaced, served: Mutex::default(), retiring: AtomicBool::new(false), world: world.clone() };
+        let process = Self {
+            id,
+            control,
+            refresher,
+            consent,
+            clock,
+            misplaced,
+            served: Mutex::default(),
+            retiring: AtomicBool::new(false),
+            world: world.clone(),
+        };
         let process = Arc::new(process);
         tokio::spawn(mourn(world.clone(), id, Arc::clone(&process.control)));
         process

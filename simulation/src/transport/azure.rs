@@ -32,7 +32,11 @@ impl AzureWire {
         Arc::new(Self { world, process })
     }
 
-    async fn exchange(&self, journey: Journey, effect: impl FnOnce(&mut State, jiff::Timestamp) -> (Reply, Option<Duration>) + Send + 'static) -> azure_core::Result<Reply> {
+    async fn exchange(
+        &self,
+        journey: Journey,
+        effect: impl FnOnce(&mut State, jiff::Timestamp) -> (Reply, Option<Duration>) + Send + 'static,
+    ) -> azure_core::Result<Reply> {
         if journey.unreachable {
             tokio::time::sleep(journey.there).await;
             return Err(Error::with_message(ErrorKind::Connection, "made up: no connection"));
@@ -126,7 +130,12 @@ impl AzureWire {
             let mut state = self.world.state();
             let mut random = state.random.fork();
             let drawn = state.weather.blob(now, &mut random);
-            if drawn.0.unreachable || drawn.1.is_some() || drawn.2.is_some() || drawn.0.there >= Duration::from_secs(1) || drawn.0.back >= Duration::from_secs(1) {
+            if drawn.0.unreachable
+                || drawn.1.is_some()
+                || drawn.2.is_some()
+                || drawn.0.there >= Duration::from_secs(1)
+                || drawn.0.back >= Duration::from_secs(1)
+            {
                 state.struck.push(now);
                 state.facts.count(format!("fault blob: {}", what_blob(&drawn.0, drawn.1.as_ref(), drawn.2)));
             }
@@ -137,7 +146,8 @@ impl AzureWire {
             let opens = asked.header("authorization").and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|token| state.opens(token));
             let kind = asked.asks();
             let reply = if !opens {
-                let challenge = "Bearer authorization_uri=https://login.microsoftonline.com/made-up/oauth2/authorize resource_id=https://storage.azure.com";
+                let challenge =
+                    "Bearer authorization_uri=https://login.microsoftonline.com/made-up/oauth2/authorize resource_id=https://storage.azure.com";
                 Reply::new(401, &[("x-ms-error-code", "InvalidAuthenticationInfo"), ("www-authenticate", challenge)], "")
             } else if let Some(instead) = instead {
                 instead
@@ -190,7 +200,9 @@ impl State {
         let blind = seen.put.as_ref() == Some(&(attempt.clone(), Put::Open));
         seen.put = Some((attempt, Put::Open));
         // What is put again before another request is the head that the vault has lost: any number of copies of that does no harm.
-        if blind && !self.head_is_gone() {
+        // And a process that was frozen has lost the lock, and stores before it asks for it.
+        let frozen = self.processes.get(&process).is_some_and(|seen| seen.control.was_frozen_since(now - jiff::SignedDuration::from_secs(60)));
+        if blind && !frozen && !self.head_is_gone() {
             self.broke(now, process, "a version was put again without a look at what became of the first");
         }
     }

@@ -147,7 +147,10 @@ impl State {
         }
         let asker = pair.by.is_some_and(|by| self.lives(by));
         let on_its_way = asker && !pair.ignored && pair.received.is_none() && pair.arrives.is_some_and(|at| at + SignedDuration::from_secs(1) >= now);
-        on_its_way || self.frozen_before_reading(pair) || self.in_hand(pair, now) || self.processes.iter().any(|(id, _)| self.lives(*id) && self.remembers(*id, &pair.token))
+        on_its_way
+            || self.frozen_before_reading(pair)
+            || self.in_hand(pair, now)
+            || self.processes.iter().any(|(id, _)| self.lives(*id) && self.remembers(*id, &pair.token))
     }
 
     /// A reply that lies in the socket of a process that is frozen.
@@ -215,11 +218,17 @@ impl State {
                 let troubled = [Port::Vault, Port::Identity, Port::Blob].iter().any(|port| self.weather.is_away_between(*port, received, died));
                 let slow = died.duration_since(received) > STORED_WITHIN;
                 let frozen = self.processes.get(&by).is_some_and(|seen| seen.control.was_frozen_since(received));
-                if slow && !troubled && !frozen && !self.vault_struck_since(received) { Cause::Ours("not stored although it could be") } else { Cause::Killed }
+                if slow && !troubled && !frozen && !self.vault_struck_since(received) {
+                    Cause::Ours("not stored although it could be")
+                } else {
+                    Cause::Killed
+                }
             }
             (Some(_), None) => Cause::Ours("received and dropped"),
             (None, Some(_)) => Cause::Killed,
-            (None, None) if pair.ignored && pair.arrives.is_some_and(|at| at.duration_since(pair.at) < ANSWER_WITHIN - SignedDuration::from_secs(10)) => {
+            (None, None)
+                if pair.ignored && pair.arrives.is_some_and(|at| at.duration_since(pair.at) < ANSWER_WITHIN - SignedDuration::from_secs(10)) =>
+            {
                 let frozen = self.processes.get(&by).is_some_and(|seen| seen.control.was_frozen_since(pair.at));
                 if frozen { Cause::ReplyLost } else { Cause::Ours("given up before 100 s") }
             }

@@ -185,7 +185,8 @@ impl State {
     pub fn died(&mut self, now: Timestamp, process: ProcessId) {
         let open: Vec<Fingerprint> = self.ledger().map(|ledger| ledger.open.iter().map(|attempt| attempt.fingerprint).collect()).unwrap_or_default();
         let alone = |pair: &&Made| pair.by == Some(process) && pair.received.is_some() && !pair.stored;
-        let forgotten = self.oracle.made.iter().rev().take(1).find(alone).is_some_and(|pair| !open.contains(&Fingerprint::of(&Secret::new(&*pair.sent))));
+        let forgotten =
+            self.oracle.made.iter().rev().take(1).find(alone).is_some_and(|pair| !open.contains(&Fingerprint::of(&Secret::new(&*pair.sent))));
         if forgotten {
             self.broke(now, process, "I1 a grant was in no store, and no attempt was open");
         }

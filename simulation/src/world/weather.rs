@@ -163,7 +163,9 @@ impl Weather {
             Some(Away::Silent) => Some(ExactFault::NoCommit(Loss::Never)),
             Some(Away::Failing) => Some(ExactFault::instead(*random.pick(&[bodies::HTML_503, bodies::EMPTY_500, bodies::RETRY_AFTER_503]))),
             Some(Away::Throttled(seconds)) => Some(ExactFault::throttled(seconds)),
-            Some(Away::Refusing) => Some(ExactFault::instead(*random.pick(&[bodies::INVALID_GRANT, bodies::INVALID_REQUEST, bodies::OLD_REFRESH_TOKEN]))),
+            Some(Away::Refusing) => {
+                Some(ExactFault::instead(*random.pick(&[bodies::INVALID_GRANT, bodies::INVALID_REQUEST, bodies::OLD_REFRESH_TOKEN])))
+            }
             Some(Away::Deaf) => Some(ExactFault::CommitThen(random.pick(&[Loss::Reset, Loss::Never, Loss::Cut]).clone())),
             None if self.strikes(Port::Exact, now, random) => {
                 let all = ExactFault::all();
@@ -224,7 +226,9 @@ impl Weather {
                 7 => Some(VaultFault::EffectThen(Delivery::Reset)),
                 8 => Some(VaultFault::EffectThen(Delivery::Never)),
                 9 => Some(VaultFault::throttled(*random.pick(&[1, 10, 600]))),
-                _ => Some(random.pick(&[VaultFault::failed(500), VaultFault::failed(503), VaultFault::page(502), VaultFault::Instead(forbidden())]).clone()),
+                _ => Some(
+                    random.pick(&[VaultFault::failed(500), VaultFault::failed(503), VaultFault::page(502), VaultFault::Instead(forbidden())]).clone(),
+                ),
             },
             None => None,
         };

@@ -200,8 +200,13 @@ fn read(blob: &Blob, request: &Request) -> Result<(Reply, Effect), Refused> {
     }
     let range = format!("bytes 0-{}/{total}", total.saturating_sub(1));
     let (tag, length) = (etag(blob.tag), total.to_string());
-    let headers =
-        [("ETag", tag.as_str()), ("Content-Length", &length), ("Content-Type", "application/json"), ("x-ms-blob-type", "BlockBlob"), ("Content-Range", &range)];
+    let headers = [
+        ("ETag", tag.as_str()),
+        ("Content-Length", &length),
+        ("Content-Type", "application/json"),
+        ("x-ms-blob-type", "BlockBlob"),
+        ("Content-Range", &range),
+    ];
     let status = if total == 0 { 200 } else { 206 };
     let headers = if total == 0 { &headers[..4] } else { &headers[..] };
     Ok((Reply::new(status, headers, blob.body.clone()), Effect::None))

@@ -272,8 +272,7 @@ async fn within<T>(most: Duration, call: impl Future<Output = Result<T, Problem>
 
 fn connect(settings: &Settings, credentials: &Credentials, http: &Arc<dyn HttpClient>) -> Result<SecretClient, NotUsable> {
     let options = SecretClientOptions { client_options: transport::options(Arc::clone(http)), ..SecretClientOptions::default() };
-    SecretClient::new(&settings.vault_url, credentials()?, Some(options))
-        .map_err(|_| NotUsable("KEY_VAULT_URL is not a URL".to_owned()))
+    SecretClient::new(&settings.vault_url, credentials()?, Some(options)).map_err(|_| NotUsable("KEY_VAULT_URL is not a URL".to_owned()))
 }
 
 /// Checks `KEY_VAULT_URL` and gives it without a slash at the end. An error says what is wrong, without the value.

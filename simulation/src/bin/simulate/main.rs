@@ -5,6 +5,7 @@
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 use simulation::history::live;
 use simulation::run::{Sum, run};
@@ -25,6 +26,9 @@ struct Arguments {
     /// Ends at the first history in which a promise is not kept.
     #[arg(long)]
     until_first: bool,
+    /// Writes the numbers into this page.
+    #[arg(long)]
+    report: Option<std::path::PathBuf>,
     /// How many at a time.
     #[arg(long)]
     threads: Option<usize>,
@@ -36,8 +40,16 @@ fn main() -> ExitCode {
         return one(seed, arguments.log);
     }
     let threads = arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let sum = run(arguments.seeds, threads, arguments.until_first);
-    show(&sum);
+    let sum = run(arguments.seeds.clone(), threads, arguments.until_first);
+    let numbers = numbers(&sum);
+    println!("{numbers}");
+    complain(&sum);
+    if let Some(page) = &arguments.report
+        && let Err(problem) = write_into(page, &numbers, &arguments.seeds)
+    {
+        eprintln!("{problem:#}");
+        return ExitCode::FAILURE;
+    }
     if sum.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -47,34 +59,57 @@ fn one(seed: u64, log: bool) -> ExitCode {
         print!("{}", history.journal);
     }
     let facts = &history.facts;
-    println!("seed {seed}: {} virtual hours, {} rotations, {} requests, lost: {:?}", facts.seconds / 3_600, facts.rotations, facts.requests, facts.lost);
+    println!(
+        "seed {seed}: {} virtual hours, {} rotations, {} requests, lost: {:?}",
+        facts.seconds / 3_600,
+        facts.rotations,
+        facts.requests,
+        facts.lost
+    );
     for what in &history.broken {
         println!("NOT KEPT: {what}");
     }
     if history.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn show(sum: &Sum) {
+/// The numbers, as the report has them.
+fn numbers(sum: &Sum) -> String {
     let facts = &sum.facts;
-    println!("histories                                {}", facts.histories);
-    println!("virtual days                             {}", facts.seconds / 86_400);
-    println!("rotations                                {}", facts.rotations);
-    println!("requests, of them without a grant        {}, {}", facts.requests, facts.ungranted);
-    println!("most without a grant in an hour          {}", facts.most.0);
-    println!("most requests in a UTC day               {}", facts.most.1);
-    println!("ticks; calls of GetToken, of them served {}; {}, {}", facts.ticks, facts.calls, facts.served);
-    println!("time with a token of a minute's life     {} of {} samples", facts.warm.0, facts.warm.0 + facts.warm.1);
+    let mut text = Vec::new();
+    text.push(format!("histories                                {}", facts.histories));
+    text.push(format!("virtual days                             {}", facts.seconds / 86_400));
+    text.push(format!("rotations                                {}", facts.rotations));
+    text.push(format!("requests, of them without a grant        {}, {}", facts.requests, facts.ungranted));
+    text.push(format!("most without a grant in an hour          {}", facts.most.0));
+    text.push(format!("most requests in a UTC day               {}", facts.most.1));
+    text.push(format!("ticks; calls of GetToken, of them served {}; {}, {}", facts.ticks, facts.calls, facts.served));
+    text.push(format!("time with a token of a minute's life     {} of {} samples", facts.warm.0, facts.warm.0 + facts.warm.1));
     let [half, most] = [50, 99].map(|percent| percentile(&facts.gaps, percent));
-    println!("time without it, p50, p99, longest, in s {half}, {most}, {}", percentile(&facts.gaps, 100));
+    text.push(format!("time without it, p50, p99, longest, in s {half}, {most}, {}", percentile(&facts.gaps, 100)));
     let [half, most] = [50, 99].map(|percent| percentile(&facts.recovered, percent));
-    println!("served again after faults, likewise      {half}, {most}, {}", percentile(&facts.recovered, 100));
+    text.push(format!("served again after faults, likewise      {half}, {most}, {}", percentile(&facts.recovered, 100)));
     for (name, count) in &facts.events {
-        println!("  {name:50} {count}");
+        text.push(format!("  {name:50} {count}"));
     }
-    println!("chains lost");
+    text.push("chains lost".to_owned());
     for (cause, count) in &facts.lost {
-        println!("  {cause:50} {count}");
+        text.push(format!("  {cause:50} {count}"));
     }
+    text.join("\n")
+}
+
+/// Puts the numbers into a page, between its marks.
+fn write_into(page: &std::path::Path, numbers: &str, seeds: &RangeInclusive<u64>) -> anyhow::Result<()> {
+    const MARKS: [&str; 2] = ["<!-- numbers -->", "<!-- end of numbers -->"];
+    let text = std::fs::read_to_string(page)?;
+    let (before, rest) = text.split_once(MARKS[0]).context("the page has no mark for the numbers")?;
+    let (_, after) = rest.split_once(MARKS[1]).context("the page has no mark for the end of the numbers")?;
+    let command = format!("cargo simulate --seeds {}..{} --report {}", seeds.start(), seeds.end(), page.display());
+    std::fs::write(page, format!("{before}{}\n\n`{command}`:\n\n```text\n{numbers}\n```\n\n{}{after}", MARKS[0], MARKS[1]))?;
+    Ok(())
+}
+
+fn complain(sum: &Sum) {
     for failure in sum.failures.iter().take(20) {
         eprintln!("NOT KEPT in seed {}: {} (again: cargo simulate --seed {} --log)", failure.seed, failure.what, failure.seed);
     }

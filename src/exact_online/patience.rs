@@ -61,7 +61,7 @@ mod tests {
         let waiting = async {
             // The reply is read by another task, some steps after the process has woken up.
             tokio::time::sleep(Duration::from_secs(1)).await;
-            tokio::time::advance(Duration::from_secs(300)).await;
+            tokio::time::advance(Duration::from_mins(5)).await;
             tokio::task::yield_now().await;
             tokio::time::sleep(Duration::from_millis(20)).await;
             tell.send(7).unwrap();

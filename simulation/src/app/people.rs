@@ -32,7 +32,6 @@ pub async fn connect_first(app: &Arc<App>, process: &Arc<Process>, by_import: bo
                 arrives: None,
                 received: None,
                 stored: false,
-                pointed: false,
                 ignored: false,
                 overlapping: false,
             };

@@ -59,7 +59,7 @@ impl Process {
         let host = if misplaced { OTHER_STORAGE_HOST } else { STORAGE_HOST };
         let endpoint = Url::parse(&format!("https://{host}")).expect("a made-up URL is one");
         let storage = StorageSettings { endpoint, access: Access::Identity { client_id: None } };
-        let http = AzureWire::new(world.clone(), id);
+        let http = AzureWire::of(world.clone(), id);
         let identities = credentials(world, id);
         let local: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let ledger =

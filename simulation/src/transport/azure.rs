@@ -28,7 +28,7 @@ pub struct AzureWire {
 impl AzureWire {
     /// That of this process.
     #[must_use]
-    pub fn new(world: World, process: ProcessId) -> Arc<dyn HttpClient> {
+    pub fn of(world: World, process: ProcessId) -> Arc<dyn HttpClient> {
         Arc::new(Self { world, process })
     }
 

@@ -64,8 +64,6 @@ pub struct Made {
     pub received: Option<Timestamp>,
     /// It was in the vault.
     pub stored: bool,
-    /// It was the head or a candidate of the ledger.
-    pub pointed: bool,
     /// Whether a reply that came in time found nobody waiting.
     pub ignored: bool,
     /// Granted to a process that had been frozen a moment before it sent.

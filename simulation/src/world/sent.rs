@@ -94,7 +94,6 @@ impl State {
             arrives,
             received: None,
             stored: false,
-            pointed: false,
             ignored: false,
             overlapping: frozen,
         });
@@ -158,10 +157,6 @@ impl State {
         let Ok(ledger) = exact_token_broker::stored::ledger_from_json(&text) else {
             return self.broke(now, process, "the ledger is not one");
         };
-        let pointed: Vec<Fingerprint> = ledger.head.iter().chain(&ledger.candidates).map(|pointer| pointer.fingerprint).collect();
-        for pair in self.oracle.made.iter_mut().rev().take(8) {
-            pair.pointed |= pointed.contains(&Fingerprint::of(&Secret::new(&*pair.token)));
-        }
         let head = ledger.head.as_ref().map_or_else(|| "none".to_owned(), |head| self.name_of(head.fingerprint));
         let line = format!(
             "ledger {}.{}: head {head}, {} candidates, {} open, {} refused, {} ungranted{}",

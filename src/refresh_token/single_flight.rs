@@ -20,9 +20,15 @@ type Place<T> = Arc<Mutex<Option<Arc<Flight<T>>>>>;
 /// random one.
 #[derive(Debug)]
 struct Flight<T> {
-    /// None while it runs; then what came of it, which is None if it panicked.
-    result: Mutex<Option<Option<T>>>,
+    state: Mutex<State<T>>,
     landed: Notify,
+}
+
+#[derive(Clone, Debug)]
+enum State<T> {
+    Running,
+    Done(T),
+    Panicked,
 }
 
 impl<T> Default for SingleFlight<T> {
@@ -36,12 +42,17 @@ impl<T: Clone> Flight<T> {
         let mut landed = pin!(self.landed.notified());
         // From here on no landing is missed.
         landed.as_mut().enable();
-        let there = self.result.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(result) = there {
-            return result;
+        if let State::Running = self.state() {
+            landed.await;
         }
-        landed.await;
-        self.result.lock().unwrap_or_else(PoisonError::into_inner).clone().flatten()
+        match self.state() {
+            State::Done(value) => Some(value),
+            State::Running | State::Panicked => None,
+        }
+    }
+
+    fn state(&self) -> State<T> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -65,7 +76,7 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         if let Some(flight) = &*running {
             return Arc::clone(flight);
         }
-        let flight = Arc::new(Flight { result: Mutex::new(None), landed: Notify::new() });
+        let flight = Arc::new(Flight { state: Mutex::new(State::Running), landed: Notify::new() });
         *running = Some(Arc::clone(&flight));
         let landing = Landing { place: Arc::clone(&self.running), flight: Arc::clone(&flight), value: None };
         drop(task::spawn(async move {
@@ -92,7 +103,7 @@ impl<T> Landing<T> {
 impl<T> Drop for Landing<T> {
     fn drop(&mut self) {
         *self.place.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        *self.flight.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.value.take());
+        *self.flight.state.lock().unwrap_or_else(PoisonError::into_inner) = self.value.take().map_or(State::Panicked, State::Done);
         self.flight.landed.notify_waiters();
     }
 }

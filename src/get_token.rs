@@ -232,7 +232,13 @@ impl Call<'_> {
             biased;
             outcome = &mut pass => return Ok(outcome),
             () = granted => {}
-            () = clock.sleep(self.left()) => return Err(unavailable("the refresh takes longer than max_wait allows; it goes on", RETRY_AFTER)),
+            () = clock.sleep(self.left()) => {
+                // What an earlier process had stored may have been found by then, and only the lock not be given back yet.
+                if self.is_satisfied_by(&self.this.view()) {
+                    return Ok(Outcome::Refreshed);
+                }
+                return Err(unavailable("the refresh takes longer than max_wait allows; it goes on", RETRY_AFTER));
+            }
         }
         tokio::select! {
             biased;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use azure_core::http::Transport;
+use reqwest::Url;
 
 use crate::adopt::{AdoptError, Adopted};
 use crate::azure::{BlobLedger, KeyVault};
 use crate::clock::SystemClock;
 use crate::config::{AzureStore, Config, ConfigError, Store};
-use crate::consent::{Begun, Callback, Consent, Failed, Finished, ImportError, Imported, Problem};
+use crate::consent::{Begun, Callback, Consent, Decision, Failed, Finished, ImportError, Imported, Problem, Waiting};
 use crate::doctor::{Doctor, Facts, Report};
 use crate::exact_online::ExactOnline;
 use crate::functions::UseCases;
@@ -27,7 +28,7 @@ pub struct Broker {
     refresher: Arc<Refresher>,
     consent: Consent,
     place: String,
-    exact_origin: String,
+    form_targets: Vec<String>,
     /// Where it is this program that keeps the lock.
     embedded: Option<EmbeddedStore>,
 }
@@ -54,12 +55,13 @@ impl Broker {
             settings: Fingerprint::of_parts(&[&exact.base_url, &exact.client_id, exact.client_secret.reveal()]),
             lock_id: ledger.lock_id(),
         };
-        let exact_origin = exact.base_url.clone();
+        let own = config.redirect_uri.as_deref().and_then(|uri| Url::parse(uri).ok()).map(|uri| uri.origin().ascii_serialization());
+        let form_targets = std::iter::once(exact.base_url.clone()).chain(own).collect();
         let endpoint = Arc::new(ExactOnline::new(http, exact.base_url, exact.client_id, exact.client_secret.clone()));
         let refresher = Refresher::new(Arc::clone(&endpoint) as _, vault, ledger, clock, policy).with_consent_at(consent_url);
         let refresher = Arc::new(refresher);
         let consent = Consent::new(Arc::clone(&refresher), endpoint, &exact.client_secret, config.redirect_uri);
-        Ok(Self { refresher, consent, place, exact_origin, embedded })
+        Ok(Self { refresher, consent, place, form_targets, embedded })
     }
 
     /// One answer to a caller.
@@ -195,23 +197,23 @@ impl UseCases for Broker {
         self.refresher.consent_url()
     }
 
-    fn exact_origin(&self) -> String {
-        self.exact_origin.clone()
+    fn form_targets(&self) -> Vec<String> {
+        self.form_targets.clone()
     }
 
-    async fn begin_consent(&self) -> Result<Begun, Problem> {
-        self.consent.begin().await
+    async fn begin_consent(&self, cookie: Option<Secret>) -> Result<Begun, Problem> {
+        self.consent.begin(cookie).await
     }
 
-    async fn begin_again(&self, again: &str, cookie: Option<Secret>) -> Result<Begun, Failed> {
-        self.consent.begin_again(again, cookie.as_ref()).await
+    async fn begin_again(&self, again: &Secret, cookie: Option<Secret>) -> Result<Begun, Failed> {
+        self.consent.begin_again(again, cookie).await
     }
 
     async fn finish_consent(&self, callback: Callback) -> Result<Finished, Failed> {
         self.consent.finish(callback).await
     }
 
-    async fn confirm_consent(&self, confirm: &str, cookie: Option<Secret>) -> Result<Finished, Failed> {
-        self.consent.confirm(confirm, cookie.as_ref()).await
+    async fn decide_consent(&self, waiting: Waiting, decision: Decision) -> Result<Finished, Failed> {
+        self.consent.decide(waiting, decision).await
     }
 }

@@ -84,6 +84,10 @@ pub struct Status {
     /// When the stored pair was granted.
     #[serde(serialize_with = "to_the_second")]
     pub last_grant_at: Option<Timestamp>,
+    /// A pair that another user than before consented to, which somebody has to confirm or to discard. None: there is none.
+    pub pending_consent: Option<PendingConsent>,
+    /// Whether this process holds a pair in memory that it could not store yet.
+    pub unsaved_grant: bool,
     /// The last grants, oldest first.
     #[serde(serialize_with = "each_to_the_second")]
     pub recent_grants: Vec<Timestamp>,
@@ -124,6 +128,20 @@ pub struct LockHolder {
     /// Since when.
     #[serde(serialize_with = "to_the_second")]
     pub since: Option<Timestamp>,
+}
+
+/// A consent that is stored and not used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PendingConsent {
+    /// Where it is stored. No secret.
+    pub version: String,
+    /// The user who consented. None: not told by Exact.
+    pub user: Option<String>,
+    /// The company of that user.
+    pub company: Option<String>,
+    /// When.
+    #[serde(serialize_with = "one_to_the_second")]
+    pub granted_at: Timestamp,
 }
 
 impl Status {
@@ -174,6 +192,8 @@ impl Status {
             consent_url: None,
             company: None,
             user: None,
+            pending_consent: None,
+            unsaved_grant: false,
             last_grant_at: None,
             recent_grants: Vec::new(),
             next: String::new(),
@@ -213,14 +233,30 @@ impl Status {
             status.servable |= a_refresh_would_serve(refresher, ledger, &view);
             status.judge(refresher, ledger, &view);
         }
-        if let Some(ending) = refresher.ending(&view) {
-            match status.state {
-                State::Connected => (status.state, status.summary) = (State::Degraded, ending),
-                State::Degraded => status.summary = format!("{}; {ending}", status.summary),
-                State::ConsentRequired | State::NeverConnected | State::Misconfigured => {}
-            }
+        status.unsaved_grant = view.unsaved;
+        if status.unsaved_grant {
+            status.mention("A NEW PAIR OF TOKENS IS NOT STORED YET: it is kept in memory and tried again; do not restart the app".to_owned());
+        }
+        if let Some(pending) = &status.pending_consent {
+            let who = pending.user.as_deref().unwrap_or("somebody whose name Exact Online did not tell");
+            let waits = format!("{who} connected, and not the user whose tokens are stored: the page Consent asks whether that is meant");
+            status.mention(waits);
+        }
+        if let Some(ending) = refresher.ending(&view)
+            && matches!(status.state, State::Connected | State::Degraded)
+        {
+            status.mention(ending);
         }
         status
+    }
+
+    /// Something needs attention besides.
+    fn mention(&mut self, what: String) {
+        if self.state == State::Connected {
+            (self.state, self.summary) = (State::Degraded, what);
+        } else {
+            self.summary = format!("{}; {what}", self.summary);
+        }
     }
 
     fn tell_tokens(&mut self, view: &View) {
@@ -251,6 +287,12 @@ impl Status {
         self.company = ledger.consents.person.as_ref().map(|person| person.company.clone());
         self.user = ledger.consents.person.as_ref().map(|person| person.name.clone());
         self.recent_grants.clone_from(&ledger.recent_grants);
+        self.pending_consent = ledger.consents.pending.as_ref().map(|pending| PendingConsent {
+            version: pending.pointer.version.to_string(),
+            user: pending.person.as_ref().map(|person| person.name.clone()),
+            company: pending.person.as_ref().map(|person| person.company.clone()),
+            granted_at: pending.pointer.granted_at,
+        });
     }
 
     /// With a timer that works, a token is renewed before it ends; a tick and an open attempt after that, something is wrong.
@@ -270,6 +312,7 @@ impl Status {
             Due::NeedsConsent(why @ Why::Refused(_)) => (State::ConsentRequired, why.to_string()),
             Due::Now(_) | Due::NotYet { .. } if view.ledger_lost => (State::Degraded, "the ledger is gone; the next tick rebuilds it".to_owned()),
             Due::Now(_) | Due::NotYet { .. } => match ledger.last_failure {
+                Some(failure) if ledger.misconfigured.is_some() => (State::Misconfigured, failure.what.to_string()),
                 Some(failure) => (State::Degraded, failure.what.to_string()),
                 None if ledger.rebuilt_at.is_some() => {
                     (State::Degraded, "the ledger was lost and was rebuilt from the vault; the next grant settles it".to_owned())
@@ -359,6 +402,10 @@ fn second(at: Timestamp) -> Timestamp {
 
 fn each_to_the_second<S: Serializer>(times: &[Timestamp], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(times.iter().map(|at| second(*at).to_string()))
+}
+
+fn one_to_the_second<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&second(*at))
 }
 
 #[expect(clippy::ref_option, reason = "serde calls it with a reference to the member")]

@@ -5,6 +5,10 @@
 #   tests/all.sh             every part
 #   tests/all.sh on_azure    the part with this target; several can be named
 set -uo pipefail
+# A shell that runs in the background ignores Ctrl+C, and so would every process that the tests start and interrupt.
+if [ -z "${INTERRUPTIBLE:-}" ] && env --default-signal=INT true 2>/dev/null; then
+    INTERRUPTIBLE=yes exec env --default-signal=INT "$0" "$@"
+fi
 cd "$(dirname "$0")/.."
 # A snapshot is compared here, never rewritten.
 unset UPDATE_EXPECT

@@ -95,9 +95,9 @@ impl Drop for Handler {
 
 /// Builds a program as it is shipped and says where it is. Cargo's own build for this bench is another one: it would have the features that tests
 /// switch on in the crates that both use.
-pub(crate) fn build(arguments: &[&str]) -> anyhow::Result<std::path::PathBuf> {
+pub(crate) fn build(profile: &str, arguments: &[&str]) -> anyhow::Result<std::path::PathBuf> {
     let mut command = Command::new(env!("CARGO"));
-    command.args(["build", "--release", "--locked", "--message-format", "json-render-diagnostics"]).args(arguments);
+    command.args(["build", "--profile", profile, "--locked", "--message-format", "json-render-diagnostics"]).args(arguments);
     // What cargo tells this process about its package would have build scripts run again that look at it: now, and with the next `cargo bench`.
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {

@@ -60,10 +60,12 @@ impl Reply {
         self.head.starts_with(STATUS)
     }
 
-    /// The headers that are not the server's own, as `name: value`.
+    /// The headers that are not the server's own, as `name: value`, in alphabetical order.
     pub(crate) fn headers(&self) -> Vec<&str> {
         let own = |line: &&str| ["content-length: ", "date: "].iter().any(|name| line.to_ascii_lowercase().starts_with(name));
-        self.head.lines().skip(1).filter(|line| !line.is_empty() && !own(line)).collect()
+        let mut headers: Vec<_> = self.head.lines().skip(1).filter(|line| !line.is_empty() && !own(line)).collect();
+        headers.sort_unstable();
+        headers
     }
 }
 

@@ -1,5 +1,6 @@
 //! How fast the program is, as ratios to a bare axum handler that returns the same bytes on the same machine at the same time. Run by `cargo bench`;
-//! ends with an error that names what missed its target, unless `--report` is given (`cargo bench -- --report`).
+//! ends with an error that names what missed its target, unless `--report` is given (`cargo bench -- --report`). With `--check` it measures nothing: it
+//! makes sure that a measurement could begin.
 //!
 //! The shipped binary is measured, wired as in Azure and called as the Functions host calls it. Its runs and the bare handler's take turns, so that
 //! whatever else the machine does meets both; a row is the median of the ratios of the pairs.
@@ -31,12 +32,19 @@ const STARTS: usize = 25;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<ExitCode> {
-    let report_only = std::env::args().any(|argument| argument == "--report");
-    let product = Product::connected(handler::build(&["--bin", "exact-token-broker"])?).await?;
-    let bare = handler::build(&["--example", "bare_handler"])?;
-    let rows = measure(&product, |port, replies| replies.bare(Command::new(&bare), port)).await?;
-
+    let asked = |option: &str| std::env::args().any(|argument| argument == option);
+    let (report_only, check) = (asked("--report"), asked("--check"));
+    let profile = if check { "dev" } else { "release" };
+    let product = Product::connected(handler::build(profile, &["--bin", "exact-token-broker"])?).await?;
+    let bare = handler::build(profile, &["--example", "bare_handler"])?;
+    let bare = |port: u16, replies: &Replies| replies.bare(Command::new(&bare), port);
     let mut out = std::io::stdout().lock();
+    if check {
+        side_by_side(&product, &bare).await?;
+        writeln!(out, "program and bare handler answer the same")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = measure(&product, bare).await?;
     let cores = std::thread::available_parallelism()?;
     writeln!(out, "\nMedians over {RUNS} pairs of runs of {} calls, {STARTS} pairs of starts; {cores} cores.\n", TURNS * CALLS_A_TURN)?;
     writeln!(out, "| what | target | measured |\n|---|---|---|")?;
@@ -67,7 +75,8 @@ impl Replies {
     }
 }
 
-async fn measure(product: &Product, bare: impl Fn(u16, &Replies) -> Command) -> anyhow::Result<Vec<Row>> {
+/// Both, answering the same, and warm.
+async fn side_by_side(product: &Product, bare: impl Fn(u16, &Replies) -> Command) -> anyhow::Result<([Handler; 2], Replies)> {
     let ours = Handler::start(|port| product.serving(port))?;
     let replies = Replies::of(&ours).await?;
     ensure!(replies.alive.is_ok() && replies.token.is_ok() && !replies.token.body.contains("warnings"), "{}", replies.token.body);
@@ -79,6 +88,11 @@ async fn measure(product: &Product, bare: impl Fn(u16, &Replies) -> Command) -> 
     for handler in [&ours, &theirs] {
         load::run(handler.port, WARM_UP, &replies.token).await?;
     }
+    Ok(([ours, theirs], replies))
+}
+
+async fn measure(product: &Product, bare: impl Fn(u16, &Replies) -> Command) -> anyhow::Result<Vec<Row>> {
+    let ([ours, theirs], replies) = side_by_side(product, &bare).await?;
     let (mut throughput, mut p99, mut processor) = (Vec::new(), Vec::new(), Vec::new());
     for pair in 0..RUNS {
         let before = [ours.ticks()?, theirs.ticks()?];

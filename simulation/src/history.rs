@@ -20,8 +20,9 @@ use crate::world::facts::Facts;
 /// From when on it has to serve again, where nothing else allows it later.
 const SERVES_WITHIN: SignedDuration = SignedDuration::from_mins(12);
 
-/// How much longer it may take to be sure that a chain is dead: two refusals of the head and of each of three candidates, at the pace of requests.
-const TOLD_WITHIN: SignedDuration = SignedDuration::from_mins(40);
+/// How much longer it may take to be sure that a chain is dead: two refusals of the head and of each of three candidates are eight requests, all that
+/// one hour allows; where some are spent already, the rest waits for the next.
+const TOLD_WITHIN: SignedDuration = SignedDuration::from_mins(80);
 
 /// What came of it.
 #[derive(Debug)]

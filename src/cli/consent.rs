@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use super::{FINISHING, INTERRUPTED, MOST_INPUT, open, print, say, serve};
 use crate::app::Broker;
-use crate::consent::{Begun, Callback, Connected, Failed, Finished, Problem, named};
+use crate::consent::{Begun, Callback, Connected, Decision, Failed, Finished, Problem, Waiting, named};
+use crate::token::Secret;
 
 /// Between two tries to store a pair.
 const SAVE_AGAIN_AFTER: Duration = Duration::from_secs(5);
@@ -20,8 +21,8 @@ const CODE_LIVES: Duration = Duration::from_mins(3);
 
 pub(super) async fn consent(current: &Path, open_browser: bool, yes: bool) -> anyhow::Result<ExitCode> {
     let broker = open(current)?;
-    let begun = broker.consent().begin().await.map_err(|problem| said(&problem))?;
-    print(&begun.authorize_url)?;
+    let begun = broker.consent().begin(None).await.map_err(|problem| said(&problem))?;
+    print(begun.authorize_url.reveal())?;
     let mut err = io::stderr();
     say(
         &mut err,
@@ -29,17 +30,17 @@ pub(super) async fn consent(current: &Path, open_browser: bool, yes: bool) -> an
     );
     say(&mut err, "not matter if it finds nothing there. Copy the whole address out of its address bar (or the code alone), paste it here within");
     say(&mut err, "3 minutes, and press Enter.");
-    if open_browser && ::open::that_detached(&begun.authorize_url).is_err() {
+    if open_browser && ::open::that_detached(begun.authorize_url.reveal()).is_err() {
         say(&mut err, "The browser could not be started; open the address yourself.");
     }
-    let Some(pasted) = ask("address or code: ").await? else { return Ok(ExitCode::from(INTERRUPTED)) };
-    let callback = Callback::pasted(&pasted, &begun).map_err(|problem| said(&problem))?;
+    let Some(callback) = pasted(&begun).await? else { return Ok(ExitCode::from(INTERRUPTED)) };
     let Some(finished) = to_its_end(broker.consent().finish(callback)).await else { return Ok(ExitCode::from(INTERRUPTED)) };
     if let Err(Failed { problem: problem @ Problem::NotSaved(_), .. }) = &finished {
         say(&mut err, &format!("{problem}"));
         return save(&broker).await;
     }
     match finished.map_err(|problem| failed(&problem))? {
+        Finished::LeftAsItWas => bail!("nothing was changed"),
         Finished::Connected(connected) => report(&broker, &connected),
         Finished::Confirm { stored, new, confirm } => {
             let (stored, new) = (named(stored.as_deref()), named(new.as_deref()));
@@ -48,10 +49,21 @@ pub(super) async fn consent(current: &Path, open_browser: bool, yes: bool) -> an
                 &format!("The stored tokens are those of {stored}.\nThe new ones would be those of {new}. They are kept, and not used yet."),
             );
             let meant = yes || matches!(ask("Type yes to use them from now on: ").await?, Some(answer) if answer.trim().eq_ignore_ascii_case("yes"));
-            if !meant {
-                bail!("nothing was changed: it was not confirmed (--yes confirms without a question)");
+            decided(&broker, begun, confirm, if meant { Decision::Connect } else { Decision::LeaveIt }).await
+        }
+    }
+}
+
+/// What a person pastes, asked for until it can be used: a code is worth a log-in. A file or a pipe has one try. None: interrupted.
+async fn pasted(begun: &Begun) -> anyhow::Result<Option<Callback>> {
+    loop {
+        let Some(text) = ask("address or code: ").await? else { return Ok(None) };
+        match Callback::pasted(&text, begun) {
+            Ok(callback) => return Ok(Some(callback)),
+            Err(_) if io::stdin().is_terminal() && !text.is_empty() => {
+                say(&mut io::stderr(), "That is neither the address with the code in it nor the code. Copy it anew, as long as the 3 minutes last.");
             }
-            confirmed(&broker, &begun, &confirm).await
+            Err(problem) => return Err(said(&problem)),
         }
     }
 }
@@ -69,9 +81,11 @@ async fn save(broker: &Broker) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(INTERRUPTED))
 }
 
-async fn confirmed(broker: &Broker, begun: &Begun, confirm: &str) -> anyhow::Result<ExitCode> {
-    let Some(finished) = to_its_end(broker.consent().confirm(confirm, Some(&begun.cookie))).await else { return Ok(ExitCode::from(INTERRUPTED)) };
+async fn decided(broker: &Broker, begun: Begun, confirm: Secret, decision: Decision) -> anyhow::Result<ExitCode> {
+    let waiting = Waiting::Signed { confirm, cookie: Some(begun.cookie) };
+    let Some(finished) = to_its_end(broker.consent().decide(waiting, decision)).await else { return Ok(ExitCode::from(INTERRUPTED)) };
     match finished.map_err(|problem| failed(&problem))? {
+        Finished::LeftAsItWas => bail!("nothing was changed: it was not confirmed (--yes confirms without a question)"),
         Finished::Connected(connected) => report(broker, &connected),
         Finished::Confirm { .. } => bail!("it was confirmed, and is to be confirmed again; look at the status"),
     }

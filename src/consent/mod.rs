@@ -11,7 +11,7 @@ mod signed;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::ports::ConsentEndpoint;
 use crate::refresh_token::pass::exchange::{Code, ExchangeError, Exchanged};
@@ -22,8 +22,9 @@ use crate::token::ledger::FailureKind;
 use crate::token::reply::{Misconfiguration, Refusal};
 use crate::token::schedule::Why;
 use crate::token::{Person, Secret, VersionId};
-use signed::{Checked, Purpose, Signer, new_cookie};
+use signed::{BegunIn, Checked, Purpose, Signer, new_cookie};
 
+pub use crate::refresh_token::pass::person::Decision;
 pub use import::{ImportError, Imported};
 pub use outcome::{Connected, Failed, Finished, Problem};
 
@@ -37,7 +38,7 @@ const SAVE_WITHIN: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct Begun {
     /// Exact's log-in page, with our state: the browser goes there.
-    pub authorize_url: String,
+    pub authorize_url: Secret,
     /// For the browser to keep until [`Callback::cookie`]: the state is good only beside it. 43 characters of base64url.
     pub cookie: Secret,
 }
@@ -46,13 +47,27 @@ pub struct Begun {
 #[derive(Debug, Default)]
 pub struct Callback {
     /// As it was sent to Exact.
-    pub state: Option<String>,
+    pub state: Option<Secret>,
     /// Decoded once.
     pub code: Option<Secret>,
     /// Exact's error code, in place of a code.
     pub error: Option<String>,
     /// What the browser keeps of [`Begun`].
     pub cookie: Option<Secret>,
+}
+
+/// Which pair a person decides about.
+#[derive(Debug)]
+pub enum Waiting {
+    /// The one of the log-in that this browser has just made: what [`Finished::Confirm`] gave it, and its cookie.
+    Signed {
+        /// Good for 10 minutes.
+        confirm: Secret,
+        /// What the browser keeps of [`Begun`].
+        cookie: Option<Secret>,
+    },
+    /// The one that the status names, for somebody who may see that.
+    Named(VersionId),
 }
 
 /// The consents of one app.
@@ -70,8 +85,13 @@ impl Consent {
         Self { refresher, endpoint, signer: Signer::new(client_secret), redirect_uri }
     }
 
-    /// The button was pressed, by somebody who may.
-    pub async fn begin(&self) -> Result<Begun, Problem> {
+    /// The button was pressed, by somebody who may. The cookie is the one that the browser has already: with a new one, a log-in that is under way in
+    /// another tab could not be brought to its end.
+    pub async fn begin(&self, cookie: Option<Secret>) -> Result<Begun, Problem> {
+        self.begin_until(self.refresher.ledger.now() + AGAIN_WITHIN, cookie).await
+    }
+
+    async fn begin_until(&self, again_until: Timestamp, cookie: Option<Secret>) -> Result<Begun, Problem> {
         let redirect_uri = self.redirect_uri()?;
         // Better now than after a log-in with MFA. What is damaged is no hindrance: a new chain may be what mends it.
         self.save_what_is_not_stored().await?;
@@ -88,35 +108,37 @@ impl Consent {
         {
             return Err(Problem::Budget { until });
         }
-        self.refresher.hold_off().await;
-        let cookie = new_cookie();
-        // None where it is not known: then nobody can tell either whether somebody else connected meanwhile.
-        let epoch = ledger.map_or_else(String::new, |ledger| ledger.epoch.to_string());
-        let state = self.signer.sign(Purpose::State, STATE_LIFETIME, &cookie, &epoch, self.refresher.ledger.now());
-        Ok(Begun { authorize_url: self.endpoint.authorize_url(redirect_uri, &state), cookie })
+        self.refresher.prepare(&*self.endpoint).await?;
+        let cookie = cookie.unwrap_or_else(new_cookie);
+        let rest = BegunIn { epoch: ledger.map(|ledger| ledger.epoch), again_until }.to_string();
+        let state = self.signer.sign(Purpose::State, STATE_LIFETIME, &cookie, &rest, self.refresher.ledger.now());
+        Ok(Begun { authorize_url: Secret::new(self.endpoint.authorize_url(redirect_uri, state.reveal())), cookie })
     }
 
     /// The same in a browser that was allowed to begin within the last hour.
-    pub async fn begin_again(&self, again: &str, cookie: Option<&Secret>) -> Result<Begun, Failed> {
-        let checked = self.signer.check(Purpose::Again, again, cookie).and_then(|checked| checked.in_time(self.refresher.ledger.now()));
+    pub async fn begin_again(&self, again: &Secret, cookie: Option<Secret>) -> Result<Begun, Failed> {
+        let checked = self.signer.check(Purpose::Again, again, cookie.as_ref()).and_then(|checked| checked.in_time(self.refresher.ledger.now()));
         match checked {
-            Ok(_) => self.begin().await.map_err(|problem| self.failed(problem, cookie)),
-            Err(problem) => Err(Failed { problem, again: None }),
+            Ok(Checked { expires_at, .. }) => {
+                let begun = self.begin_until(expires_at, cookie.clone()).await;
+                begun.map_err(|problem| self.failed(problem, expires_at, cookie.as_ref()))
+            }
+            Err(problem) => Err(problem.into()),
         }
     }
 
     /// Exact sent the browser back. Must run to its end.
     pub async fn finish(&self, callback: Callback) -> Result<Finished, Failed> {
-        let state = callback.state.as_deref().map(|state| self.signer.check(Purpose::State, state, callback.cookie.as_ref()));
+        let state = callback.state.as_ref().map(|state| self.signer.check(Purpose::State, state, callback.cookie.as_ref()));
         let checked = match (state, &callback.error) {
             (Some(Ok(checked)), _) => checked,
             // Nothing follows from an error but what the page says; where the app is not known, Exact does not give the state back.
-            (None, Some(error)) => return Err(Failed { problem: sent_by_exact(error), again: None }),
-            (None, None) => return Err(Failed { problem: Problem::Forged, again: None }),
-            (Some(Err(problem)), _) => return Err(Failed { problem, again: None }),
+            (None, Some(error)) => return Err(sent_by_exact(error).into()),
+            (None, None) => return Err(Problem::Forged.into()),
+            (Some(Err(problem)), _) => return Err(problem.into()),
         };
         let cookie = callback.cookie.as_ref();
-        let begun_in = checked.rest.parse().unwrap_or(u64::MAX);
+        let BegunIn { epoch, again_until } = checked.rest.parse()?;
         let exchanged = match (&callback.error, callback.code) {
             (Some(error), _) => Err(sent_by_exact(error)),
             (None, Some(code)) if !code.reveal().trim().is_empty() => self.exchange_in_time(checked, code).await,
@@ -128,21 +150,25 @@ impl Consent {
             drop(task::spawn(async move { refresher.save_unsaved(PASS).await }));
             tokio::task::yield_now().await;
         }
-        exchanged.map(|exchanged| self.finished(exchanged, begun_in, cookie)).map_err(|problem| self.failed(problem, cookie))
+        exchanged.map(|exchanged| self.finished(exchanged, epoch, cookie)).map_err(|problem| self.failed(problem, again_until, cookie))
     }
 
-    /// A person says that another's consent is meant.
-    pub async fn confirm(&self, confirm: &str, cookie: Option<&Secret>) -> Result<Finished, Failed> {
-        let checked = self.signer.check(Purpose::Confirm, confirm, cookie).and_then(|checked| checked.in_time(self.refresher.ledger.now()));
-        let confirmed = match checked {
-            Ok(Checked { rest, .. }) => self.refresher.confirm(&VersionId(rest)).await,
-            Err(problem) => return Err(Failed { problem, again: None }),
+    /// A person says whether another's consent is meant.
+    pub async fn decide(&self, waiting: Waiting, decision: Decision) -> Result<Finished, Failed> {
+        let (version, cookie) = match waiting {
+            Waiting::Signed { confirm, cookie } => {
+                let checked = self.signer.check(Purpose::Confirm, &confirm, cookie.as_ref())?;
+                (VersionId(checked.in_time(self.refresher.ledger.now())?.rest), cookie)
+            }
+            Waiting::Named(version) => (version, None),
         };
-        let confirmed = confirmed.map_err(|error| match error {
-            ExchangeError::Overtaken => Problem::NothingToConfirm,
-            other => other.into(),
-        });
-        confirmed.map(|exchanged| self.finished(exchanged, u64::MAX, cookie)).map_err(|problem| self.failed(problem, cookie))
+        match self.refresher.decide(&version, decision).await {
+            Ok(Some(exchanged)) => Ok(self.finished(exchanged, None, cookie.as_ref())),
+            Ok(None) => Ok(Finished::LeftAsItWas),
+            Err(ExchangeError::Overtaken) => Err(Problem::NothingToConfirm.into()),
+            // The page that asked still asks.
+            Err(error) => Err(Problem::from(error).into()),
+        }
     }
 
     /// The log-in alone would end the chain of a pair that is not stored yet.
@@ -165,11 +191,11 @@ impl Consent {
         Ok(self.refresher.exchange(&*self.endpoint, code).await?)
     }
 
-    /// `begun_in` is the epoch in which the log-in began.
-    fn finished(&self, exchanged: Exchanged, begun_in: u64, cookie: Option<&Secret>) -> Finished {
+    /// `begun_in` is the epoch in which the log-in began, where that is known.
+    fn finished(&self, exchanged: Exchanged, begun_in: Option<u64>, cookie: Option<&Secret>) -> Finished {
         match exchanged {
             Exchanged::Connected { epoch, replaced, person } => {
-                let meanwhile = replaced && epoch.saturating_sub(1) > begun_in;
+                let meanwhile = replaced && begun_in.is_some_and(|begun_in| epoch.saturating_sub(1) > begun_in);
                 Finished::Connected(Connected { person: person.map(Box::new), epoch, replaced, meanwhile })
             }
             Exchanged::Pending { version, stored, new } => {
@@ -179,12 +205,14 @@ impl Consent {
         }
     }
 
-    fn failed(&self, problem: Problem, cookie: Option<&Secret>) -> Failed {
-        let again = problem.may_be_tried_again().then(|| self.sign(Purpose::Again, AGAIN_WITHIN, cookie, ""));
-        Failed { problem, again }
+    /// However often it is tried, the hour begins with the page that only the function key opens.
+    fn failed(&self, problem: Problem, again_until: Timestamp, cookie: Option<&Secret>) -> Failed {
+        let left = again_until.duration_since(self.refresher.ledger.now());
+        let may = problem.may_be_tried_again() && left > SignedDuration::ZERO;
+        Failed { problem, again: may.then(|| self.sign(Purpose::Again, left, cookie, "")) }
     }
 
-    fn sign(&self, purpose: Purpose, lifetime: SignedDuration, cookie: Option<&Secret>, rest: &str) -> String {
+    fn sign(&self, purpose: Purpose, lifetime: SignedDuration, cookie: Option<&Secret>, rest: &str) -> Secret {
         let nobody = Secret::new("");
         self.signer.sign(purpose, lifetime, cookie.unwrap_or(&nobody), rest, self.refresher.ledger.now())
     }

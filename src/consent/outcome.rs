@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use crate::token::Person;
+use crate::token::{Person, Secret};
 
 /// How one callback from Exact ended well.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Finished {
     /// The new pair is the one that is served from now on.
     Connected(Connected),
@@ -16,8 +16,10 @@ pub enum Finished {
         /// Whose it would be, if Exact told.
         new: Option<Box<Person>>,
         /// To be sent back as `confirm`; good for 10 minutes, in the same browser.
-        confirm: String,
+        confirm: Secret,
     },
+    /// A person said that such a pair is not meant.
+    LeftAsItWas,
 }
 
 /// A chain has begun.
@@ -34,12 +36,18 @@ pub struct Connected {
 }
 
 /// How one callback ended otherwise.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Failed {
     /// What is wrong.
     pub problem: Problem,
     /// To be sent back as `again`, for another try in the same browser. None where only the page's own link can begin.
-    pub again: Option<String>,
+    pub again: Option<Secret>,
+}
+
+impl From<Problem> for Failed {
+    fn from(problem: Problem) -> Self {
+        Self { problem, again: None }
+    }
 }
 
 /// Why there is no new chain.
@@ -147,6 +155,7 @@ impl Problem {
             Self::Settings(_) => "Set it and try again.",
         }
     }
+
     /// Whether the same browser may go on with a new log-in.
     pub(super) fn may_be_tried_again(&self) -> bool {
         match self {

@@ -23,7 +23,7 @@ impl Callback {
         let (code, error) = (value("code"), value("error"));
         if code.is_some() || error.is_some() {
             // Who copies only a part of the address leaves the state out; it was begun here all the same.
-            let state = value("state").or_else(|| begun.state());
+            let state = value("state").map(Secret::new).or_else(|| begun.state());
             return Ok(Self { state, code: code.map(Secret::new), error, cookie });
         }
         let bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'=' | b'&' | b'/'));
@@ -38,9 +38,9 @@ impl Callback {
 
 impl Begun {
     /// Our own, out of the address.
-    fn state(&self) -> Option<String> {
-        let (_, query) = self.authorize_url.split_once('?')?;
-        form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "state").map(|(_, state)| state.into_owned())
+    fn state(&self) -> Option<Secret> {
+        let (_, query) = self.authorize_url.reveal().split_once('?')?;
+        form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "state").map(|(_, state)| Secret::new(state))
     }
 }
 
@@ -49,13 +49,14 @@ mod tests {
     use super::*;
 
     fn begun() -> Begun {
-        Begun { authorize_url: "https://exact.invalid/api/oauth2/auth?client_id=x&state=ours".to_owned(), cookie: Secret::new("made-up") }
+        Begun { authorize_url: Secret::new("https://exact.invalid/api/oauth2/auth?client_id=x&state=ours"), cookie: Secret::new("made-up") }
     }
 
     fn read(text: &str) -> (Option<String>, Option<String>, Option<String>) {
         let callback = Callback::pasted(text, &begun()).unwrap();
         assert_eq!(callback.cookie.unwrap().reveal(), "made-up");
-        (callback.state, callback.code.map(|code| code.reveal().to_owned()), callback.error)
+        let revealed = |secret: Option<Secret>| secret.map(|secret| secret.reveal().to_owned());
+        (revealed(callback.state), revealed(callback.code), callback.error)
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! all instances have the same one and nothing has to be kept; the end in Unix seconds; the fingerprint of the cookie's value.
 
 use std::fmt;
+use std::str::FromStr;
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use hmac::{Hmac, KeyInit, Mac};
@@ -65,15 +66,16 @@ impl Signer {
         Self { mac: keyed(&derive.finalize().into_bytes()) }
     }
 
-    pub(super) fn sign(&self, purpose: Purpose, lifetime: SignedDuration, cookie: &Secret, rest: &str, now: Timestamp) -> String {
+    pub(super) fn sign(&self, purpose: Purpose, lifetime: SignedDuration, cookie: &Secret, rest: &str, now: Timestamp) -> Secret {
         let end = (now + lifetime).as_second();
         let (word, nonce, cookie) = (purpose.word(), uuid::Uuid::new_v4().simple(), Fingerprint::of(cookie));
         let payload = format!("{word}.{end}.{nonce}.{cookie}.{rest}");
-        format!("{}.{payload}", HEXLOWER.encode(&self.over(&payload).finalize().into_bytes()))
+        Secret::new(format!("{}.{payload}", HEXLOWER.encode(&self.over(&payload).finalize().into_bytes())))
     }
 
     /// First whether it is ours, then whether this browser was given it. Its end is the caller's to look at.
-    pub(super) fn check(&self, purpose: Purpose, text: &str, cookie: Option<&Secret>) -> Result<Checked, Problem> {
+    pub(super) fn check(&self, purpose: Purpose, text: &Secret, cookie: Option<&Secret>) -> Result<Checked, Problem> {
+        let text = text.reveal();
         let (mac, payload) = text.split_once('.').filter(|_| text.len() <= LONGEST).ok_or(Problem::Forged)?;
         let mac = HEXLOWER.decode(mac.as_bytes()).map_err(|_| Problem::Forged)?;
         self.over(payload).verify_slice(&mac).map_err(|_| Problem::Forged)?;
@@ -106,6 +108,32 @@ impl Checked {
     /// To be remembered until its end.
     pub(super) fn used(&self) -> UsedState {
         UsedState { state: self.nonce, expires_at: self.expires_at }
+    }
+}
+
+/// What a state says of its log-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BegunIn {
+    /// None where it was not known: then nobody can tell either whether somebody else connected meanwhile.
+    pub(super) epoch: Option<u64>,
+    /// Until when this browser may begin another. To the second.
+    pub(super) again_until: Timestamp,
+}
+
+impl fmt::Display for BegunIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.", self.again_until.as_second())?;
+        self.epoch.map_or(Ok(()), |epoch| write!(f, "{epoch}"))
+    }
+}
+
+impl FromStr for BegunIn {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        let (until, epoch) = text.split_once('.').ok_or(Problem::Forged)?;
+        let again_until = until.parse().ok().and_then(|until| Timestamp::from_second(until).ok()).ok_or(Problem::Forged)?;
+        Ok(Self { epoch: epoch.parse().ok(), again_until })
     }
 }
 
@@ -145,26 +173,39 @@ mod tests {
         assert_eq!(checked.in_time(now + MINUTE), Err(Problem::Expired));
         assert_eq!(cookie.reveal().len(), 43);
         let again = signer().sign(Purpose::Confirm, MINUTE, &cookie, "17-made.up", now);
-        assert_ne!(text, again, "each has a nonce");
-        assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-'), "nothing that a URL would escape");
+        assert_ne!(text.reveal(), again.reveal(), "each has a nonce");
+        assert!(text.reveal().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-'), "nothing that a URL would escape");
     }
 
     #[test]
     fn no_character_can_be_changed() {
         let cookie = new_cookie();
         let text = signer().sign(Purpose::State, MINUTE, &cookie, "", Timestamp::UNIX_EPOCH);
+        let checked = |text: &str| signer().check(Purpose::State, &Secret::new(text), Some(&cookie));
+        let text = text.reveal();
         for at in 0..text.len() {
             for with in ['0', '1', '.', 'x'] {
-                let mut changed = text.clone();
+                let mut changed = text.to_owned();
                 changed.replace_range(at..=at, with.encode_utf8(&mut [0; 4]));
                 if changed != text {
-                    assert_eq!(signer().check(Purpose::State, &changed, Some(&cookie)), Err(Problem::Forged), "{at} {with}");
+                    assert_eq!(checked(&changed), Err(Problem::Forged), "{at} {with}");
                 }
             }
-            assert_eq!(signer().check(Purpose::State, &text[..at], Some(&cookie)), Err(Problem::Forged));
+            assert_eq!(checked(&text[..at]), Err(Problem::Forged));
         }
         for odd in ["", ".", "....", &"0".repeat(5000), "\u{e9}.state"] {
-            assert_eq!(signer().check(Purpose::State, odd, Some(&cookie)), Err(Problem::Forged));
+            assert_eq!(checked(odd), Err(Problem::Forged));
+        }
+    }
+
+    #[test]
+    fn what_a_state_says_of_its_log_in_comes_back() {
+        for epoch in [None, Some(0), Some(u64::MAX)] {
+            let begun = BegunIn { epoch, again_until: "2026-11-23T12:00:00Z".parse().unwrap() };
+            assert_eq!(begun.to_string().parse(), Ok(begun));
+        }
+        for odd in ["", "1", "x.1", ".", "99999999999999999999.1"] {
+            assert_eq!(odd.parse::<BegunIn>(), Err(Problem::Forged), "{odd}");
         }
     }
 

@@ -3,22 +3,22 @@
 //! The query of the callback holds the code, the state and what the pages' buttons send back; that of `/api/Consent` holds the function key and is
 //! never read. Nothing of either reaches a page or a line of the log: every text made here is a constant.
 
-use axum::extract::Request;
 use axum::http::header::COOKIE;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method};
 
-use crate::consent::{Begun, Callback, Failed, Problem};
-use crate::token::Secret;
+use crate::consent::{Begun, Callback, Decision, Failed, Problem, Waiting};
+use crate::token::{Secret, VersionId};
 
 use super::UseCases;
 use super::ask::percent_encoding_is_sound;
 use super::reply::{Refused, Reply};
 use super::route::Route;
 
-/// The cookie's name.
-const NAME: &str = "exact-token-broker-consent";
+/// The cookie's name. By its prefix browsers know that no other host of the domain may set it (RFC 6265bis, section 4.1.3.2).
+const NAME: &str = "__Host-exact-token-broker-consent";
 /// The cookie's end, longer than all that it is good for. Lax: Exact sends the browser back from another site.
-const ATTRIBUTES: &str = "Path=/api; Max-Age=3600; Secure; HttpOnly; SameSite=Lax";
+const ATTRIBUTES: &str = "Path=/; Max-Age=3600; Secure; HttpOnly; SameSite=Lax";
 /// 32 bytes in base64url.
 const COOKIE_LENGTH: usize = 43;
 /// A code has some 700 characters, and percent-encoding makes three of each at worst.
@@ -30,44 +30,60 @@ pub(super) enum Wish {
     /// To see how things stand.
     Look,
     /// To begin.
-    Begin,
+    Begin { cookie: Option<Secret> },
     /// Exact sent it back.
     Finish(Callback),
-    /// The button of the page that asks whether another user is meant.
-    Confirm { confirm: String, cookie: Option<Secret> },
+    /// A button of a page that asks whether another user is meant.
+    Decide(Waiting, Decision),
     /// The button of the page that says what went wrong.
-    Again { again: String, cookie: Option<Secret> },
+    Again { again: Secret, cookie: Option<Secret> },
 }
 
 impl Wish {
     /// Reads it from a request to one of the two routes.
-    pub(super) fn of(route: Route, request: &Request) -> Result<Self, Refused> {
+    pub(super) fn of(route: Route, head: &Parts, body: &[u8]) -> Result<Self, Refused> {
         if route == Route::ConsentCallback {
-            return Query::read(request.uri().query().unwrap_or_default())?.wish(cookie(request.headers()));
+            return Query::read(head.uri.query().unwrap_or_default())?.wish(cookie(&head.headers));
         }
-        if *request.method() == Method::POST {
-            // Any page can hold a form with this address in it, if it knows the function key.
-            let mut from = request.headers().get_all("sec-fetch-site").into_iter();
-            // Two of them may have become one on the way.
-            return if from.any(|from| from.to_str().is_ok_and(|from| from.contains("cross-site"))) {
-                Err(Refused::CrossSite)
-            } else {
-                Ok(Self::Begin)
-            };
+        if head.method != Method::POST {
+            return Ok(Self::Look);
         }
-        Ok(Self::Look)
+        // Any page can hold a form with this address in it, if it knows the function key.
+        let mut from = head.headers.get_all("sec-fetch-site").into_iter();
+        // Two of them may have become one on the way.
+        if from.any(|from| from.to_str().is_ok_and(|from| from.contains("cross-site"))) {
+            return Err(Refused::CrossSite);
+        }
+        Ok(decision(body)?.unwrap_or_else(|| Self::Begin { cookie: cookie(&head.headers) }))
     }
 
     /// Does what is wanted.
     pub(super) async fn grant(self, broker: &dyn UseCases) -> Reply {
         match self {
             Self::Look => Reply::Overview(Box::new(broker.status().await)),
-            Self::Begin => begun(broker.begin_consent().await.map_err(|problem| Failed { problem, again: None })),
+            Self::Begin { cookie } => begun(broker.begin_consent(cookie).await.map_err(Failed::from)),
             Self::Again { again, cookie } => begun(broker.begin_again(&again, cookie).await),
             Self::Finish(callback) => broker.finish_consent(callback).await.map_or_else(Reply::Failed, Reply::Finished),
-            Self::Confirm { confirm, cookie } => broker.confirm_consent(&confirm, cookie).await.map_or_else(Reply::Failed, Reply::Finished),
+            Self::Decide(waiting, decision) => broker.decide_consent(waiting, decision).await.map_or_else(Reply::Failed, Reply::Finished),
         }
     }
+}
+
+/// What the forms of the page Consent say besides that they were sent: which pair is meant, or is not.
+fn decision(body: &[u8]) -> Result<Option<Wish>, Refused> {
+    let mut found = None;
+    for (name, value) in form_urlencoded::parse(body.get(..MOST_QUERY).unwrap_or(body)) {
+        let decision = match &*name {
+            "confirm" => Decision::Connect,
+            "discard" => Decision::LeaveIt,
+            _ => continue,
+        };
+        let wish = Wish::Decide(Waiting::Named(VersionId(value.into_owned())), decision);
+        if found.replace(wish).is_some() {
+            return Err(Refused::Malformed("the form was altered: it wants two things at once"));
+        }
+    }
+    Ok(found)
 }
 
 fn begun(begun: Result<Begun, Failed>) -> Reply {
@@ -75,7 +91,7 @@ fn begun(begun: Result<Begun, Failed>) -> Reply {
         Ok(begun) => begun,
         Err(failed) => return Reply::Failed(failed),
     };
-    let location = HeaderValue::try_from(authorize_url);
+    let location = HeaderValue::try_from(authorize_url.reveal());
     let cookie = HeaderValue::try_from(format!("{NAME}={}; {ATTRIBUTES}", cookie.reveal()));
     if let (Ok(mut location), Ok(mut cookie)) = (location, cookie) {
         location.set_sensitive(true);
@@ -83,7 +99,7 @@ fn begun(begun: Result<Begun, Failed>) -> Reply {
         Reply::ToExact { location, cookie }
     } else {
         let problem = Problem::Settings("the settings make an address of Exact's log-in page that no browser can be sent to".to_owned());
-        Reply::Failed(Failed { problem, again: None })
+        Reply::Failed(problem.into())
     }
 }
 
@@ -94,6 +110,7 @@ struct Query {
     state: Option<String>,
     error: Option<String>,
     confirm: Option<String>,
+    discard: Option<String>,
     again: Option<String>,
 }
 
@@ -125,6 +142,7 @@ impl Query {
             "state" => Some(&mut self.state),
             "error" => Some(&mut self.error),
             "confirm" => Some(&mut self.confirm),
+            "discard" => Some(&mut self.discard),
             "again" => Some(&mut self.again),
             _ => None,
         }
@@ -132,14 +150,21 @@ impl Query {
 
     fn wish(self, cookie: Option<Secret>) -> Result<Wish, Refused> {
         let said = |value: Option<String>| value.filter(|value| !value.is_empty());
-        match (said(self.code), said(self.state), said(self.error), said(self.confirm), said(self.again)) {
-            (None, None, None, None, None) => Err(Refused::Malformed(
+        let secret = |value: Option<String>| said(value).map(Secret::new);
+        let (code, state, error) = (secret(self.code), secret(self.state), said(self.error));
+        let brought = code.is_some() || state.is_some() || error.is_some();
+        let decided = |confirm, decision| Ok(Wish::Decide(Waiting::Signed { confirm, cookie: cookie.clone() }, decision));
+        match (brought, secret(self.confirm), secret(self.discard), secret(self.again)) {
+            (false, None, None, None) => Err(Refused::Malformed(
                 "this is the address that Exact Online sends the browser to, with something in it; there is nothing in it now",
             )),
-            (None, None, None, Some(confirm), None) => Ok(Wish::Confirm { confirm, cookie }),
-            (None, None, None, None, Some(again)) => Ok(Wish::Again { again, cookie }),
-            (Some(_), _, Some(_), None, None) => Err(Refused::Malformed("the link was altered: it brings a code and an error")),
-            (code, state, error, None, None) => Ok(Wish::Finish(Callback { state, code: code.map(Secret::new), error, cookie })),
+            (false, Some(confirm), None, None) => decided(confirm, Decision::Connect),
+            (false, None, Some(discard), None) => decided(discard, Decision::LeaveIt),
+            (false, None, None, Some(again)) => Ok(Wish::Again { again, cookie }),
+            (true, None, None, None) if code.is_some() && error.is_some() => {
+                Err(Refused::Malformed("the link was altered: it brings a code and an error"))
+            }
+            (true, None, None, None) => Ok(Wish::Finish(Callback { state, code, error, cookie })),
             _ => Err(Refused::Malformed("the link was altered: it wants two things at once")),
         }
     }
@@ -155,7 +180,7 @@ fn cookie(headers: &HeaderMap) -> Option<Secret> {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
+    use axum::http::Request;
 
     use super::*;
 
@@ -169,7 +194,8 @@ mod tests {
     fn finish(query: &str) -> [String; 3] {
         match callback(query) {
             Ok(Wish::Finish(Callback { state, code, error, cookie: None })) => {
-                [code.map(|code| code.reveal().to_owned()), state, error].map(Option::unwrap_or_default)
+                let revealed = |secret: Option<Secret>| secret.map(|secret| secret.reveal().to_owned());
+                [revealed(code), revealed(state), error].map(Option::unwrap_or_default)
             }
             other => panic!("{query}: {other:?}"),
         }
@@ -191,8 +217,11 @@ mod tests {
 
     #[test]
     fn the_pages_buttons() {
-        assert!(matches!(callback("confirm=made.up"), Ok(Wish::Confirm { confirm, cookie: None }) if confirm == "made.up"));
-        assert!(matches!(callback("again=made.up&utm=x"), Ok(Wish::Again { again, cookie: None }) if again == "made.up"));
+        for (query, expected) in [("confirm=made.up", Decision::Connect), ("discard=made.up", Decision::LeaveIt)] {
+            let Ok(Wish::Decide(Waiting::Signed { confirm, cookie: None }, decision)) = callback(query) else { panic!("{query}") };
+            assert_eq!((confirm.reveal(), decision), ("made.up", expected));
+        }
+        assert!(matches!(callback("again=made.up&utm=x"), Ok(Wish::Again { again, cookie: None }) if again.reveal() == "made.up"));
     }
 
     #[test]
@@ -211,6 +240,8 @@ mod tests {
             "confirm=canary&again=b",
             "confirm=canary&state=b",
             "again=canary&code=b",
+            "confirm=canary&discard=canary",
+            "discard=canary&error=b",
             "code=canary%2",
             "code=%zzcanary",
             &long,
@@ -242,16 +273,35 @@ mod tests {
         }
     }
 
+    fn asked(method: &str, from: &[&str], body: &str) -> Result<Wish, Refused> {
+        let request = from
+            .iter()
+            .fold(Request::builder().method(method).uri("/api/Consent?code=canary"), |request, from| request.header("Sec-Fetch-Site", *from));
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        Wish::of(Route::Consent, &head, body.as_bytes())
+    }
+
+    #[test]
+    fn the_pages_forms() {
+        for (body, expected) in [("confirm=17-made.up", Decision::Connect), ("x=y&discard=17-made.up", Decision::LeaveIt)] {
+            let Ok(Wish::Decide(Waiting::Named(version), decision)) = asked("POST", &[], body) else { panic!("{body}") };
+            assert_eq!((version.0.as_str(), decision), ("17-made.up", expected));
+        }
+        for body in ["", "{}", "x=y", "\u{0}%zz&&=", &"x".repeat(1_000_000)] {
+            assert!(matches!(asked("POST", &[], body), Ok(Wish::Begin { cookie: None })), "{body:.20}");
+        }
+        for body in ["confirm=a&confirm=a", "confirm=canary&discard=canary"] {
+            assert!(matches!(asked("POST", &[], body), Err(Refused::Malformed(said)) if !said.contains("canary")));
+        }
+        assert!(matches!(asked("GET", &[], "confirm=17-made.up"), Ok(Wish::Look)));
+        assert!(matches!(asked("POST", &["cross-site"], "confirm=17-made.up"), Err(Refused::CrossSite)));
+    }
+
     #[test]
     fn the_button_counts_only_on_our_own_page() {
-        let wish = |method: &str, from: &[&str]| {
-            let request = from
-                .iter()
-                .fold(Request::builder().method(method).uri("/api/Consent?code=canary"), |request, from| request.header("Sec-Fetch-Site", *from));
-            Wish::of(Route::Consent, &request.body(Body::empty()).unwrap())
-        };
+        let wish = |method: &str, from: &[&str]| asked(method, from, "");
         for from in [&[][..], &["same-origin"], &["none"], &["same-site"]] {
-            assert!(matches!(wish("POST", from), Ok(Wish::Begin)), "{from:?}");
+            assert!(matches!(wish("POST", from), Ok(Wish::Begin { cookie: None })), "{from:?}");
         }
         for from in [&["cross-site"][..], &["same-origin", "cross-site"], &["same-origin, cross-site"]] {
             assert!(matches!(wish("POST", from), Err(Refused::CrossSite)), "{from:?}");
@@ -262,10 +312,10 @@ mod tests {
     #[test]
     fn an_address_that_is_no_header_is_said_and_not_sent() {
         let cookie = || Secret::new(COOKIE_VALUE);
-        let reply = begun(Ok(Begun { authorize_url: "https://a/\r\nX: canary".to_owned(), cookie: cookie() }));
+        let reply = begun(Ok(Begun { authorize_url: Secret::new("https://a/\r\nX: canary"), cookie: cookie() }));
         assert!(matches!(&reply, Reply::Failed(Failed { problem: Problem::Settings(_), again: None })), "{reply:?}");
         assert!(!format!("{reply:?}").contains("canary"));
-        let reply = begun(Ok(Begun { authorize_url: "https://a/?state=canary".to_owned(), cookie: cookie() }));
+        let reply = begun(Ok(Begun { authorize_url: Secret::new("https://a/?state=canary"), cookie: cookie() }));
         assert!(matches!(&reply, Reply::ToExact { .. }));
         assert!(!format!("{reply:?}").contains("canary") && !format!("{reply:?}").contains("made-up"));
     }

@@ -30,7 +30,7 @@ use tokio::sync::{Notify, SetOnce, mpsc};
 use tracing::Instrument;
 
 use crate::config::ConfigError;
-use crate::consent::{Begun, Callback, Failed, Finished, Problem};
+use crate::consent::{Begun, Callback, Decision, Failed, Finished, Problem, Waiting};
 use crate::get_token::{Ask, HandedOut, NoToken};
 use crate::refresh_token::Tick;
 use crate::status::Status;
@@ -71,20 +71,20 @@ pub trait UseCases: Send + Sync + 'static {
     /// Where a person connects again, if there is a page for it.
     fn consent_url(&self) -> Option<&str>;
 
-    /// Scheme, host and port of the Exact site: where the pages' buttons may lead.
-    fn exact_origin(&self) -> String;
+    /// Scheme, host and port of where the pages' buttons may lead besides: the Exact site, and where that sends the browser back to.
+    fn form_targets(&self) -> Vec<String>;
 
-    /// A person has pressed the button.
-    async fn begin_consent(&self) -> Result<Begun, Problem>;
+    /// A person has pressed the button, in a browser that may have a cookie of ours.
+    async fn begin_consent(&self, cookie: Option<Secret>) -> Result<Begun, Problem>;
 
     /// The same, from the page of a consent that brought nothing.
-    async fn begin_again(&self, again: &str, cookie: Option<Secret>) -> Result<Begun, Failed>;
+    async fn begin_again(&self, again: &Secret, cookie: Option<Secret>) -> Result<Begun, Failed>;
 
     /// Exact has sent the browser back.
     async fn finish_consent(&self, callback: Callback) -> Result<Finished, Failed>;
 
-    /// A person says that another user than before is meant.
-    async fn confirm_consent(&self, confirm: &str, cookie: Option<Secret>) -> Result<Finished, Failed>;
+    /// A person says whether another user than before is meant.
+    async fn decide_consent(&self, waiting: Waiting, decision: Decision) -> Result<Finished, Failed>;
 }
 
 /// What stands behind the routes. Wrong settings fail each invocation and never keep the process from answering: the host restarts a process
@@ -127,8 +127,8 @@ impl State {
     }
 
     /// Once it is known.
-    fn exact_origin(&self) -> Option<String> {
-        self.broker.get()?.as_ref().ok().map(|broker| broker.exact_origin())
+    fn form_targets(&self) -> Vec<String> {
+        self.broker.get().and_then(|opened| opened.as_ref().ok()).map(|broker| broker.form_targets()).unwrap_or_default()
     }
 
     async fn broker(&self) -> Opened {
@@ -149,7 +149,7 @@ async fn answer(state: State, running: Running, request: Request) -> Response {
         }
         Ok(route) if route.is_for_a_browser() => {
             let reply = Box::pin(invocation(state.clone(), running, route, request)).await;
-            return page::response(&reply, route, state.exact_origin().as_deref());
+            return page::response(&reply, route, &state.form_targets());
         }
         Ok(route) => match at_hand(&state, route, &request) {
             Some(reply) => reply,
@@ -242,8 +242,10 @@ async fn status(state: State, running: Running, request: Request) -> Result<Repl
 }
 
 async fn consent(state: State, running: Running, route: Route, request: Request) -> Result<Reply, Reply> {
-    let wish = Wish::of(route, &request)?;
-    body::read(request.into_body()).await?;
+    let (head, body) = request.into_parts();
+    let body = body::read(body).await?;
+    let wish = Wish::of(route, &head, &body)?;
+    drop(body);
     let work = async move {
         match state.broker().await {
             Ok(broker) => wish.grant(&*broker).await,

@@ -113,6 +113,7 @@ impl Reply {
                 format!("connected to Exact Online by consent, {before}: epoch {epoch}")
             }
             Self::Finished(Finished::Confirm { .. }) => "somebody else consented than before; it waits to be confirmed".to_owned(),
+            Self::Finished(Finished::LeftAsItWas) => "a consent by another user was not confirmed; all stays as it was".to_owned(),
             Self::Failed(Failed { problem, .. }) => format!("{problem}. {}", problem.remedy()),
             Self::Refused(refused) => refused.description(),
             Self::BadSettings(error) => format!("settings are missing or wrong: {error}"),

@@ -129,7 +129,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tokio::time::Instant;
 
-    use crate::consent::{Begun, Callback, Failed, Finished, Problem};
+    use crate::consent::{Begun, Callback, Decision, Failed, Finished, Problem, Waiting};
     use crate::get_token::{Ask, HandedOut, NoToken};
     use crate::refresh_token::Tick;
     use crate::status::Status;
@@ -167,15 +167,15 @@ mod tests {
             None
         }
 
-        fn exact_origin(&self) -> String {
-            String::new()
+        fn form_targets(&self) -> Vec<String> {
+            Vec::new()
         }
 
-        async fn begin_consent(&self) -> Result<Begun, Problem> {
+        async fn begin_consent(&self, _: Option<Secret>) -> Result<Begun, Problem> {
             std::future::pending().await
         }
 
-        async fn begin_again(&self, _: &str, _: Option<Secret>) -> Result<Begun, Failed> {
+        async fn begin_again(&self, _: &Secret, _: Option<Secret>) -> Result<Begun, Failed> {
             std::future::pending().await
         }
 
@@ -183,7 +183,7 @@ mod tests {
             std::future::pending().await
         }
 
-        async fn confirm_consent(&self, _: &str, _: Option<Secret>) -> Result<Finished, Failed> {
+        async fn decide_consent(&self, _: Waiting, _: Decision) -> Result<Finished, Failed> {
             std::future::pending().await
         }
     }

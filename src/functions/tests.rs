@@ -63,17 +63,17 @@ impl UseCases for Stub {
         self.consent_url
     }
 
-    fn exact_origin(&self) -> String {
-        "https://exact.example".to_owned()
+    fn form_targets(&self) -> Vec<String> {
+        vec!["https://exact.example".to_owned(), "https://made-up.example".to_owned()]
     }
 
-    async fn begin_consent(&self) -> Result<Begun, Problem> {
-        self.begin_again("", None).await.map_err(|failed| failed.problem)
+    async fn begin_consent(&self, _: Option<Secret>) -> Result<Begun, Problem> {
+        self.begin_again(&Secret::new(""), None).await.map_err(|failed| failed.problem)
     }
 
-    async fn begin_again(&self, _: &str, _: Option<Secret>) -> Result<Begun, Failed> {
+    async fn begin_again(&self, _: &Secret, _: Option<Secret>) -> Result<Begun, Failed> {
         self.finish_consent(Callback::default()).await.map(|_| Begun {
-            authorize_url: "https://exact.example/api/oauth2/auth?state=made-up-state".to_owned(),
+            authorize_url: Secret::new("https://exact.example/api/oauth2/auth?state=made-up-state"),
             cookie: Secret::new("made-up-cookie"),
         })
     }
@@ -83,7 +83,7 @@ impl UseCases for Stub {
         consent
     }
 
-    async fn confirm_consent(&self, _: &str, _: Option<Secret>) -> Result<Finished, Failed> {
+    async fn decide_consent(&self, _: Waiting, _: Decision) -> Result<Finished, Failed> {
         self.finish_consent(Callback::default()).await
     }
 }

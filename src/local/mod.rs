@@ -7,7 +7,8 @@
 //! - Every write, of a version too, writes the whole file anew beside the old one and renames it. So there is always a whole file, and whoever
 //!   writes needs the lock.
 //! - The [`Etag`](crate::ports::Etag) is the ledger's generation, which a version's write leaves as it is.
-//! - Versions are dropped here, unlike in Key Vault: kept are the head, the candidates, those of open attempts, and the last 20.
+//! - Versions are dropped here, unlike in Key Vault: kept are the head, the candidates, one that waits to be confirmed, those of open
+//!   attempts, and the last 20.
 //!
 //! A file that cannot be read, or is not what this program writes, is left as it is: every write begins by reading. If `TOKEN_FILE` is a symbolic
 //! link, the store is where the link leads, lock file included, so that two names of one store cannot mean two locks; a link that leads nowhere is

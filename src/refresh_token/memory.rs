@@ -10,7 +10,7 @@ use tokio::sync::futures::Notified;
 use crate::token::reply::Unclear;
 use crate::token::rotation::SentFrom;
 use crate::token::schedule::clock_is_behind;
-use crate::token::{Credential, Ledger, Person, VersionId};
+use crate::token::{AttemptId, Credential, Ledger, Person, VersionId};
 
 /// Shared by all callers of a process.
 #[derive(Debug, Default)]
@@ -27,7 +27,8 @@ struct Known {
     /// What the vault has, while the store does not say which version counts. It is served from, and decides nothing.
     latest: Option<Head>,
     latest_read_at: Option<Duration>,
-    unsaved: Option<(Unsaved, Seen)>,
+    /// In the order in which they were granted. More than one only where a request outlived its lock.
+    unsaved: Vec<(Unsaved, Seen)>,
     looked_at: Option<Duration>,
     ledger_lost: bool,
 }
@@ -146,10 +147,11 @@ impl Memory {
         let head = known.head.as_ref();
         let later = |latest: &&Head| head.is_none_or(|head| latest.credential.granted_at > head.credential.granted_at);
         let latest = known.latest.as_ref().filter(later);
-        let (servable, seen) = match (&known.unsaved, latest.or(head)) {
-            (Some((unsaved, seen)), _) if unsaved.is_served() => (Some(&unsaved.credential), Some(*seen)),
-            (_, Some(head)) => (Some(&head.credential), Some(head.seen)),
-            _ => (None, None),
+        let unsaved = known.unsaved.iter().rfind(|(unsaved, _)| unsaved.is_served());
+        let (servable, seen) = match (unsaved, latest.or(head)) {
+            (Some((unsaved, seen)), _) => (Some(&unsaved.credential), Some(*seen)),
+            (None, Some(head)) => (Some(&head.credential), Some(head.seen)),
+            (None, None) => (None, None),
         };
         let from_vault_alone = latest.zip(servable).is_some_and(|(latest, servable)| Arc::ptr_eq(&latest.credential, servable));
         View {
@@ -161,7 +163,7 @@ impl Memory {
             now: wall,
             age: known.looked_at.map(|at| monotonic.saturating_sub(at)),
             ledger_lost: known.ledger_lost,
-            unsaved: known.unsaved.is_some(),
+            unsaved: !known.unsaved.is_empty(),
         }
     }
 
@@ -170,7 +172,7 @@ impl Memory {
         let mut known = self.write();
         known.head = head.map(|(version, credential)| {
             let before = known.seen(&version);
-            let granted_here = known.unsaved.as_ref().filter(|(unsaved, _)| unsaved.version.as_ref() == Some(&version)).map(|(_, seen)| *seen);
+            let granted_here = known.unsaved.iter().find(|(unsaved, _)| unsaved.version.as_ref() == Some(&version)).map(|(_, seen)| *seen);
             let seen = before.or(granted_here).unwrap_or_else(|| Seen::for_the_first_time(&credential, Some(&ledger), wall, monotonic));
             Head { version, credential, seen }
         });
@@ -198,15 +200,24 @@ impl Memory {
         self.read().latest_read_at.map(|at| monotonic.saturating_sub(at))
     }
 
-    /// A grant was received: from here on it is served, and no other request is made before it is stored.
+    /// A grant was received: from here on it is served, and no other request is made before it is stored. Or more is known of it than before.
     pub fn keep(&self, unsaved: Unsaved, wall: Timestamp, monotonic: Duration) {
         let mut known = self.write();
-        let seen = known.unsaved.as_ref().map_or(Seen { wall, monotonic, dated_ahead: false }, |(_, seen)| *seen);
         let served = unsaved.is_served();
-        known.unsaved = Some((unsaved, seen));
+        match known.unsaved.iter_mut().find(|(kept, _)| kept.credential.attempt == unsaved.credential.attempt) {
+            Some((kept, _)) => *kept = unsaved,
+            None => known.unsaved.push((unsaved, Seen { wall, monotonic, dated_ahead: false })),
+        }
         drop(known);
         if served {
             self.granted.notify_waiters();
+        }
+    }
+
+    /// The grant of `attempt` is in the vault. Whoever saves it to its end at the same time may have been faster.
+    pub fn stored_as(&self, attempt: &AttemptId, version: VersionId) {
+        if let Some((kept, _)) = self.write().unsaved.iter_mut().find(|(kept, _)| kept.credential.attempt == *attempt) {
+            kept.version = Some(version);
         }
     }
 
@@ -215,14 +226,14 @@ impl Memory {
         self.granted.notified()
     }
 
-    /// The grant is in vault and ledger.
-    pub fn saved(&self) {
-        self.write().unsaved = None;
+    /// The grant of `attempt` is in vault and ledger.
+    pub fn saved(&self, attempt: &AttemptId) {
+        self.write().unsaved.retain(|(kept, _)| kept.credential.attempt != *attempt);
     }
 
-    /// The grant that is not stored yet.
+    /// The first grant that is not stored yet.
     pub fn unsaved(&self) -> Option<Unsaved> {
-        self.read().unsaved.as_ref().map(|(unsaved, _)| unsaved.clone())
+        self.read().unsaved.first().map(|(unsaved, _)| unsaved.clone())
     }
 
     /// A version that is known.
@@ -237,5 +248,49 @@ impl Memory {
 
     fn write(&self) -> RwLockWriteGuard<'_, Known> {
         self.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::{AccessToken, ChainIdentity, LockId, Secret};
+
+    fn grant(attempt: &str, served: bool) -> Unsaved {
+        let now = Timestamp::UNIX_EPOCH;
+        let (expires_at, lifetime) = (now + SignedDuration::from_secs(600), SignedDuration::from_secs(600));
+        let credential = Credential {
+            refresh_token: Secret::new(format!("made-up-refresh-{attempt}")),
+            access: Some(AccessToken { value: Secret::new(format!("made-up-access-{attempt}")), expires_at, lifetime }),
+            granted_at: now,
+            renewable_at: now,
+            attempt: AttemptId(attempt.to_owned()),
+            epoch: 1,
+            lock_id: LockId("made-up".to_owned()),
+            chain: ChainIdentity { base_url: "https://exact.invalid".to_owned(), client_id: "made-up".to_owned(), user: None },
+        };
+        Unsaved { credential: Arc::new(credential), brought_by: BroughtBy::Consent { person: None, served }, odd: None, version: None }
+    }
+
+    /// A refresh that outlived its lock, and a consent: each has its own end.
+    #[test]
+    fn two_grants_that_are_not_stored_keep_out_of_each_others_way() {
+        let memory = Memory::default();
+        let (wall, monotonic) = (Timestamp::UNIX_EPOCH, Duration::ZERO);
+        let served = || memory.view(wall, monotonic).servable.map(|credential| credential.attempt.0.clone());
+        let (first, second) = (AttemptId("first".to_owned()), AttemptId("second".to_owned()));
+        memory.keep(grant("first", true), wall, monotonic);
+        memory.keep(grant("second", false), wall, monotonic);
+        assert_eq!(served().as_deref(), Some("first"), "what nobody has confirmed is not served");
+        memory.keep(grant("second", true), wall, monotonic);
+        assert_eq!(served().as_deref(), Some("second"), "the later one is");
+
+        memory.stored_as(&second, VersionId("version-2".to_owned()));
+        assert_eq!(memory.unsaved().map(|unsaved| (unsaved.credential.attempt.clone(), unsaved.version)), Some((first.clone(), None)));
+        memory.saved(&second);
+        memory.stored_as(&second, VersionId("late".to_owned()));
+        assert_eq!((memory.unsaved().map(|unsaved| unsaved.credential.attempt.clone()), served().as_deref()), (Some(first.clone()), Some("first")));
+        memory.saved(&first);
+        assert!(memory.unsaved().is_none() && !memory.view(wall, monotonic).unsaved);
     }
 }

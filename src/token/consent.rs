@@ -140,7 +140,9 @@ impl Ledger {
         }
         let stored = self.head.as_ref().and_then(|head| head.user.as_ref());
         if stored.is_some_and(|stored| person.as_ref().is_none_or(|person| person.id != *stored)) {
-            self.consents.pending = Some(Pending { pointer, person });
+            if let Some(before) = self.consents.pending.replace(Pending { pointer, person }) {
+                self.set_aside(before.pointer);
+            }
             return Landed::Candidate;
         }
         pointer.epoch = pointer.epoch.max(self.epoch + 1);
@@ -156,6 +158,20 @@ impl Ledger {
         pointer.epoch = pointer.epoch.max(self.epoch + 1);
         self.connect(pointer, person);
         true
+    }
+
+    /// A person says that it is not meant. It is kept to be found by a person, and is never tried. False if it is not there any more.
+    pub fn discard(&mut self, version: &VersionId) -> bool {
+        let found = self.consents.pending.take_if(|pending| pending.pointer.version == *version);
+        found.map(|pending| self.set_aside(pending.pointer)).is_some()
+    }
+
+    /// Exact has told whose the head is.
+    pub fn identified(&mut self, person: Person) {
+        if let Some(head) = &mut self.head {
+            head.user = Some(person.id.clone());
+            self.consents.person = Some(person);
+        }
     }
 
     fn connect(&mut self, pointer: Pointer, person: Option<Person>) {

@@ -4,7 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::consent::Consents;
+use super::consent::{Consents, UNCONFIRMED};
 use super::credential::{AttemptId, Credential, Fingerprint, LockId, VersionId};
 use super::reply::{Misconfiguration, NotSent, Refusal, Unclear};
 
@@ -97,7 +97,10 @@ impl Pointer {
     /// Whether both are known to be the same Exact user's: of one consent, or of two by the same known user.
     #[must_use]
     pub fn same_user(&self, other: &Self) -> bool {
-        self.epoch == other.epoch || (self.user.is_some() && self.user == other.user)
+        match (&self.user, &other.user) {
+            (Some(user), Some(other)) => user == other,
+            _ => self.epoch == other.epoch && self.epoch != UNCONFIRMED,
+        }
     }
 }
 

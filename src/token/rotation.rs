@@ -81,9 +81,13 @@ impl Ledger {
         let old = self.head.clone();
         self.move_head(pointer);
         self.open.clear();
-        self.consents = Consents { used: std::mem::take(&mut self.consents.used), ..Consents::default() };
+        let Consents { used, pending, .. } = std::mem::take(&mut self.consents);
+        self.consents.used = used;
         if let Some(old) = old {
             self.add_candidate(old);
+        }
+        if let Some(pending) = pending {
+            self.set_aside(pending.pointer);
         }
     }
 
@@ -211,6 +215,14 @@ impl Ledger {
         self.recent_grants.push(granted_at);
         let excess = self.recent_grants.len().saturating_sub(RECENT_GRANTS);
         self.recent_grants.drain(..excess);
+    }
+
+    /// Keeps it where there is room: nobody has confirmed it, so it is nothing to fall back to.
+    pub(super) fn set_aside(&mut self, pointer: Pointer) {
+        let known = |other: &Pointer| other.version == pointer.version;
+        if self.candidates.len() < MAX_CANDIDATES && !self.head.as_ref().is_some_and(known) && !self.candidates.iter().any(known) {
+            self.candidates.push(pointer);
+        }
     }
 
     /// Keeps it to fall back to. To a chain that looked dead it is what was missing: the head's place is free for it.

@@ -18,7 +18,7 @@ async fn post(handler: &Handler, more: &str) -> Reply {
 }
 
 fn with_cookie() -> String {
-    format!("Cookie: other=1; exact-token-broker-consent={COOKIE}\r\n")
+    format!("Cookie: other=1; __Host-exact-token-broker-consent={COOKIE}\r\n")
 }
 
 fn finished(code: Option<&str>, state: Option<&str>, error: Option<&str>, cookie: Option<&str>) -> Visit {
@@ -44,11 +44,34 @@ async fn the_button_leads_to_exact_with_a_cookie() {
     let with_body = request("POST", "/api/Consent", "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 8\r\n") + "a=canary";
     for reply in [post(&handler, "").await, post(&handler, "Sec-Fetch-Site: same-origin\r\n").await, handler.ask(with_body).await] {
         assert_eq!((reply.status, reply.header("location")), (303, Some(AUTHORIZE_URL)));
-        let cookie = format!("exact-token-broker-consent={COOKIE}; Path=/api; Max-Age=3600; Secure; HttpOnly; SameSite=Lax");
+        let cookie = format!("__Host-exact-token-broker-consent={COOKIE}; Path=/; Max-Age=3600; Secure; HttpOnly; SameSite=Lax");
         assert_eq!(reply.header("set-cookie"), Some(cookie.as_str()));
         assert!(!reply.html().contains("made.up-state"));
     }
-    assert_eq!(*handler.stub.visits.lock().unwrap(), vec![Visit::Begin; 3]);
+    assert_eq!(*handler.stub.visits.lock().unwrap(), vec![Visit::Begin { cookie: None }; 3]);
+    // A browser that has a cookie keeps it: another tab may be at Exact's log-in.
+    post(&handler, &with_cookie()).await;
+    assert_eq!(handler.stub.visits.lock().unwrap().pop(), Some(Visit::Begin { cookie: Some(COOKIE.to_owned()) }));
+}
+
+#[tokio::test]
+async fn the_pages_other_buttons_decide_about_a_waiting_pair() {
+    let handler = Handler::start(Does::Succeed).await;
+    let sent = |body: &str| {
+        let head = format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n{}", body.len(), with_cookie());
+        handler.ask(request("POST", "/api/Consent?code=FAKEKEY", &head) + body)
+    };
+    for (body, meant) in [("confirm=17-made.up", true), ("discard=17-made.up", false)] {
+        let reply = sent(body).await;
+        assert_eq!((reply.status, reply.header("location")), (200, None));
+        reply.html();
+        let visit = Visit::Named { meant, version: "17-made.up".to_owned() };
+        assert_eq!(handler.stub.visits.lock().unwrap().pop(), Some(visit));
+    }
+    let reply = sent("confirm=canary&discard=canary").await;
+    assert_eq!(reply.status, 400);
+    reply.html();
+    assert_eq!(handler.stub.visits.lock().unwrap().len(), 0);
 }
 
 #[tokio::test]
@@ -71,8 +94,9 @@ async fn what_exact_sends_back_reaches_the_use_case_decoded_once() {
         ("state=s&code=a+b", "", finished(Some("a b"), Some("s"), None, None)),
         ("error=access_denied&error_description=a%2C%20b&state=s", "", finished(None, Some("s"), Some("access_denied"), None)),
         ("state=s", "", finished(None, Some("s"), None, None)),
-        ("code=c", "Cookie: exact-token-broker-consent=short\r\n", finished(Some("c"), None, None, None)),
-        ("confirm=a.b", &with_cookie(), Visit::Confirm { confirm: "a.b".to_owned(), cookie: Some(COOKIE.to_owned()) }),
+        ("code=c", "Cookie: __Host-exact-token-broker-consent=short\r\n", finished(Some("c"), None, None, None)),
+        ("confirm=a.b", &with_cookie(), Visit::Decide { meant: true, confirm: "a.b".to_owned(), cookie: Some(COOKIE.to_owned()) }),
+        ("discard=a.b", "", Visit::Decide { meant: false, confirm: "a.b".to_owned(), cookie: None }),
     ] {
         let reply = get(&handler, &format!("/api/ConsentCallback?{query}"), more).await;
         assert_eq!((reply.status, reply.header("set-cookie")), (200, None), "{query}");

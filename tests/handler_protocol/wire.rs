@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use exact_token_broker::config::ConfigError;
-use exact_token_broker::consent::{Begun, Callback, Connected, Failed, Finished, Problem};
+use exact_token_broker::consent::{Begun, Callback, Connected, Decision, Failed, Finished, Problem, Waiting};
 use exact_token_broker::functions::{self, State, UseCases};
 use exact_token_broker::get_token::{Ask, HandedOut, NoToken};
 use exact_token_broker::refresh_token::Tick;
@@ -25,10 +25,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Visit {
     Look,
-    Begin,
+    Begin { cookie: Option<String> },
     Again { again: String, cookie: Option<String> },
     Finish { state: Option<String>, code: Option<String>, error: Option<String>, cookie: Option<String> },
-    Confirm { confirm: String, cookie: Option<String> },
+    Decide { meant: bool, confirm: String, cookie: Option<String> },
+    Named { meant: bool, version: String },
 }
 
 /// What every use case does.
@@ -88,7 +89,7 @@ impl Stub {
     async fn visit(&self, visit: Visit) -> Result<(), Failed> {
         self.visits.lock().unwrap().push(visit);
         self.act().await;
-        if matches!(self.does, Does::Fail) { Err(Failed { problem: Problem::Used, again: Some("made.up-again".to_owned()) }) } else { Ok(()) }
+        if matches!(self.does, Does::Fail) { Err(Failed { problem: Problem::Used, again: Some(Secret::new("made.up-again")) }) } else { Ok(()) }
     }
 }
 
@@ -119,25 +120,31 @@ impl UseCases for Stub {
         None
     }
 
-    fn exact_origin(&self) -> String {
-        "https://exact.example".to_owned()
+    fn form_targets(&self) -> Vec<String> {
+        vec!["https://exact.example".to_owned()]
     }
 
-    async fn begin_consent(&self) -> Result<Begun, Problem> {
-        self.visit(Visit::Begin).await.map(|()| begun()).map_err(|failed| failed.problem)
+    async fn begin_consent(&self, cookie: Option<Secret>) -> Result<Begun, Problem> {
+        self.visit(Visit::Begin { cookie: cookie.as_ref().map(opened) }).await.map(|()| begun()).map_err(|failed| failed.problem)
     }
 
-    async fn begin_again(&self, again: &str, cookie: Option<Secret>) -> Result<Begun, Failed> {
-        self.visit(Visit::Again { again: again.to_owned(), cookie: cookie.as_ref().map(opened) }).await.map(|()| begun())
+    async fn begin_again(&self, again: &Secret, cookie: Option<Secret>) -> Result<Begun, Failed> {
+        self.visit(Visit::Again { again: opened(again), cookie: cookie.as_ref().map(opened) }).await.map(|()| begun())
     }
 
     async fn finish_consent(&self, Callback { state, code, error, cookie }: Callback) -> Result<Finished, Failed> {
-        self.visit(Visit::Finish { state, code: code.as_ref().map(opened), error, cookie: cookie.as_ref().map(opened) }).await?;
+        self.visit(Visit::Finish { state: state.as_ref().map(opened), code: code.as_ref().map(opened), error, cookie: cookie.as_ref().map(opened) })
+            .await?;
         Ok(Finished::Connected(Connected { person: None, epoch: 1, replaced: false, meanwhile: false }))
     }
 
-    async fn confirm_consent(&self, confirm: &str, cookie: Option<Secret>) -> Result<Finished, Failed> {
-        self.visit(Visit::Confirm { confirm: confirm.to_owned(), cookie: cookie.as_ref().map(opened) }).await?;
+    async fn decide_consent(&self, waiting: Waiting, decision: Decision) -> Result<Finished, Failed> {
+        let meant = decision == Decision::Connect;
+        self.visit(match waiting {
+            Waiting::Signed { confirm, cookie } => Visit::Decide { meant, confirm: opened(&confirm), cookie: cookie.as_ref().map(opened) },
+            Waiting::Named(version) => Visit::Named { meant, version: version.0 },
+        })
+        .await?;
         Ok(Finished::Connected(Connected { person: None, epoch: 2, replaced: true, meanwhile: false }))
     }
 }
@@ -151,7 +158,7 @@ pub(crate) const AUTHORIZE_URL: &str = "https://exact.example/api/oauth2/auth?cl
 pub(crate) const COOKIE: &str = "made-up-cookie_0123456789-0123456789-012345";
 
 fn begun() -> Begun {
-    Begun { authorize_url: AUTHORIZE_URL.to_owned(), cookie: Secret::new(COOKIE) }
+    Begun { authorize_url: Secret::new(AUTHORIZE_URL), cookie: Secret::new(COOKIE) }
 }
 
 pub(crate) struct Handler {

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use exact_token_broker::consent::{Begun, Callback, Connected, Consent, Failed, Finished, Problem};
+use exact_token_broker::consent::{Begun, Callback, Connected, Consent, Decision, Failed, Finished, Problem, Waiting};
 use exact_token_broker::get_token::{Ask, NoToken};
 use exact_token_broker::ports::ConsentEndpoint;
 use exact_token_broker::refresh_token::Refresher;
-use exact_token_broker::token::reply::{Refusal, Unclear};
-use exact_token_broker::token::{CodeReply, Grant, Person, Reply, Secret};
+use exact_token_broker::status::{State, Status};
+use exact_token_broker::token::reply::{Misconfiguration, Refusal, Unclear};
+use exact_token_broker::token::{CodeReply, Grant, Person, Reply, Secret, VersionId};
 use jiff::SignedDuration;
 use simulators::exact_online::Config;
 
@@ -88,20 +89,32 @@ fn consent(refresher: &Arc<Refresher>, exact: &Arc<Exact>) -> Consent {
 
 /// The browser comes back from Exact.
 fn back(begun: &Begun) -> Callback {
-    let state = begun.authorize_url.split_once("state=").unwrap().1.to_owned();
-    Callback { state: Some(state), code: Some(Secret::new("stampNL001.AbCd!IAAAAmade-up-code")), error: None, cookie: Some(begun.cookie.clone()) }
+    let state = begun.authorize_url.reveal().split_once("state=").unwrap().1.to_owned();
+    Callback {
+        state: Some(Secret::new(state)),
+        code: Some(Secret::new("stampNL001.AbCd!IAAAAmade-up-code")),
+        error: None,
+        cookie: Some(begun.cookie.clone()),
+    }
 }
 
 /// The whole way, by one person who hesitates for so long.
 async fn connect_after(refresher: &Arc<Refresher>, exact: &Arc<Exact>, hesitates: u64) -> Result<Finished, Failed> {
     let consent = consent(refresher, exact);
-    let begun = consent.begin().await.map_err(|problem| Failed { problem, again: None })?;
+    let begun = consent.begin(None).await.map_err(Failed::from)?;
     tokio::time::sleep(Duration::from_secs(hesitates)).await;
     consent.finish(back(&begun)).await
 }
 
 async fn connect(refresher: &Arc<Refresher>, exact: &Arc<Exact>) -> Result<Finished, Failed> {
     connect_after(refresher, exact, 30).await
+}
+
+fn is_connected(finished: Result<Finished, Failed>) -> Connected {
+    match finished {
+        Ok(Finished::Connected(connected)) => connected,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn problem(finished: Result<Finished, Failed>) -> Problem {
@@ -114,10 +127,7 @@ fn a_chain_begins_is_served_at_once_and_lives_on() {
     undisturbed(&world, |refresher, doubles| async move {
         let exact = Exact::of(&doubles.world);
         let finished = connect(&refresher, &exact).await;
-        assert_eq!(
-            finished,
-            Ok(Finished::Connected(Connected { person: Some(Box::new(person("one"))), epoch: 1, replaced: false, meanwhile: false }))
-        );
+        assert_eq!(is_connected(finished), Connected { person: Some(Box::new(person("one"))), epoch: 1, replaced: false, meanwhile: false });
         let token = refresher.get_token(Ask::default()).await.unwrap();
         assert_eq!(token.access_token.reveal(), "made-up-access-of-code-0");
         assert!((595..=600).contains(&token.expires_in), "{}", token.expires_in);
@@ -141,14 +151,17 @@ fn a_callback_is_good_once_in_one_browser_and_for_ten_minutes() {
     undisturbed(&world, |refresher, doubles| async move {
         let exact = Exact::of(&doubles.world);
         let consent = consent(&refresher, &exact);
-        let begun = consent.begin().await.unwrap();
+        let begun = consent.begin(None).await.unwrap();
         let changed = |change: fn(&mut Callback)| {
             let mut callback = back(&begun);
             change(&mut callback);
             callback
         };
         assert_eq!(problem(consent.finish(changed(|it| it.state = None)).await), Problem::Forged);
-        assert_eq!(problem(consent.finish(changed(|it| it.state.as_mut().unwrap().push('0'))).await), Problem::Forged);
+        assert_eq!(
+            problem(consent.finish(changed(|it| it.state = Some(Secret::new(format!("{}0", it.state.as_ref().unwrap().reveal()))))).await),
+            Problem::Forged
+        );
         assert_eq!(problem(consent.finish(changed(|it| it.cookie = None)).await), Problem::OtherBrowser);
         assert_eq!(problem(consent.finish(changed(|it| it.cookie = Some(Secret::new("made-up")))).await), Problem::OtherBrowser);
         assert_eq!(problem(consent.finish(changed(|it| it.code = None)).await), Problem::NoCode);
@@ -166,14 +179,14 @@ fn a_callback_is_good_once_in_one_browser_and_for_ten_minutes() {
         assert_eq!(problem(consent.finish(back(&begun)).await), Problem::Used);
         assert_eq!((exact.exchanged(), doubles.world.state().ledger.clone()), (1, stored));
 
-        let late = consent.begin().await.unwrap();
+        let late = consent.begin(None).await.unwrap();
         tokio::time::sleep(Duration::from_secs(601)).await;
         let failed = consent.finish(back(&late)).await.unwrap_err();
         assert_eq!((failed.problem, exact.exchanged()), (Problem::Expired, 1));
         // The same browser goes on from there; another does not.
         let again = failed.again.unwrap();
         assert_eq!(consent.begin_again(&again, None).await.unwrap_err().problem, Problem::OtherBrowser);
-        let begun = consent.begin_again(&again, Some(&late.cookie)).await.unwrap();
+        let begun = consent.begin_again(&again, Some(late.cookie.clone())).await.unwrap();
         assert!(consent.finish(back(&begun)).await.is_ok());
     });
 }
@@ -185,20 +198,22 @@ fn another_users_consent_waits_to_be_confirmed_and_the_old_chain_goes_on() {
         let exact = Exact::of(&doubles.world);
         connect(&refresher, &exact).await.unwrap();
         exact.is(Some(person("two")));
-        let begun = consent(&refresher, &exact).begin().await.unwrap();
+        let begun = consent(&refresher, &exact).begin(None).await.unwrap();
         let finished = consent(&refresher, &exact).finish(back(&begun)).await.unwrap();
         let Finished::Confirm { stored, new, confirm } = finished else { panic!("{finished:?}") };
         assert_eq!((stored.unwrap().id, new.unwrap().id), ("one".to_owned(), "two".to_owned()));
         let token = refresher.get_token(Ask::default()).await.unwrap();
         assert_eq!(token.access_token.reveal(), "made-up-access-of-code-0", "what nobody has confirmed is not served");
-        assert_eq!(problem(consent(&refresher, &exact).confirm(&confirm, None).await), Problem::OtherBrowser);
+        let signed = |cookie: Option<&Secret>| Waiting::Signed { confirm: confirm.clone(), cookie: cookie.cloned() };
+        assert_eq!(problem(consent(&refresher, &exact).decide(signed(None), Decision::Connect).await), Problem::OtherBrowser);
         assert_eq!(doubles.world.state().ledger.as_ref().unwrap().0.epoch, 1);
 
-        let finished = consent(&refresher, &exact).confirm(&confirm, Some(&begun.cookie)).await.unwrap();
-        assert_eq!(finished, Finished::Connected(Connected { person: Some(Box::new(person("two"))), epoch: 2, replaced: true, meanwhile: false }));
+        let finished = consent(&refresher, &exact).decide(signed(Some(&begun.cookie)), Decision::Connect).await;
+        let expected = Connected { person: Some(Box::new(person("two"))), epoch: 2, replaced: true, meanwhile: false };
+        assert_eq!(is_connected(finished), expected);
         let token = refresher.get_token(Ask::default()).await.unwrap();
         assert_eq!(token.access_token.reveal(), "made-up-access-of-code-1");
-        assert_eq!(problem(consent(&refresher, &exact).confirm(&confirm, Some(&begun.cookie)).await), Problem::NothingToConfirm);
+        assert_eq!(problem(consent(&refresher, &exact).decide(signed(Some(&begun.cookie)), Decision::Connect).await), Problem::NothingToConfirm);
         assert!(ticks(&refresher, &doubles, 1_300).await.iter().all(|tick| !tick.failed));
     });
 }
@@ -240,7 +255,7 @@ fn a_retry_goes_before_the_button() {
         tokio::time::sleep(Duration::from_secs(575)).await;
         let _lost = refresher.tick().await;
         tokio::time::sleep(Duration::from_secs(500)).await;
-        consent(&refresher, &Exact::of(&doubles.world)).begin().await.unwrap();
+        consent(&refresher, &Exact::of(&doubles.world)).begin(None).await.unwrap();
         let next = doubles.world.state().ledger.clone().unwrap().0;
         let due = exact_token_broker::token::schedule::due(&next, refresher.view().head.as_deref(), doubles.true_now(), &doubles.world.policy());
         let exact_token_broker::token::schedule::Due::NotYet { why, .. } = due else { return };
@@ -271,9 +286,9 @@ fn a_store_that_takes_nothing_costs_no_code() {
         assert_eq!(exact.exchanged(), 0);
         doubles.world.state().vault = VaultIs::Well;
         doubles.world.state().ledger_up = false;
-        assert!(matches!(consent(&refresher, &exact).begin().await, Err(Problem::Store(_))), "nobody logs in for nothing");
+        assert!(matches!(consent(&refresher, &exact).begin(None).await, Err(Problem::Store(_))), "nobody logs in for nothing");
         doubles.world.state().ledger_up = true;
-        let begun = consent(&refresher, &exact).begin().await.unwrap();
+        let begun = consent(&refresher, &exact).begin(None).await.unwrap();
         doubles.world.state().ledger_up = false;
         assert!(matches!(problem(consent(&refresher, &exact).finish(back(&begun)).await), Problem::Store(_)));
         assert_eq!(exact.exchanged(), 0);
@@ -315,7 +330,6 @@ fn what_exact_says_of_a_code_leaves_the_stored_chain_alone() {
         (CodeReply::Other(Reply::Refused(Refusal::InvalidChain)), Problem::Overtaken),
         (CodeReply::Other(Reply::TooEarly), Problem::TooEarly),
         (CodeReply::Other(Reply::Unclear(Unclear::TimedOut)), Problem::Unclear),
-        (CodeReply::Other(Reply::Throttled { retry_after: None }), Problem::Throttled),
     ] {
         let world = connected(Config::default());
         undisturbed(&world, |refresher, doubles| async move {
@@ -328,6 +342,97 @@ fn what_exact_says_of_a_code_leaves_the_stored_chain_alone() {
             assert!(ticks(&refresher, &doubles, 1_300).await.iter().all(|tick| !tick.failed));
         });
     }
+}
+
+/// What Exact says of the app holds for whoever asks next, a refresh too.
+#[test]
+fn what_exact_says_of_the_app_keeps_refreshes_back() {
+    let app = Reply::Misconfigured(Misconfiguration::InvalidClient);
+    for (reply, expected, state) in [
+        (Reply::Throttled { retry_after: Some(SignedDuration::from_secs(700)) }, Problem::Throttled, State::Degraded),
+        (app, Problem::App, State::Misconfigured),
+    ] {
+        let world = connected(Config::default());
+        undisturbed(&world, |refresher, doubles| async move {
+            let exact = Exact::of(&doubles.world).answers(CodeReply::Other(reply));
+            assert_eq!(problem(connect(&refresher, &exact).await), expected);
+            assert_eq!(Status::of(&refresher).await.state, state);
+            assert!(refresher.get_token(Ask::default()).await.is_ok(), "the token at hand is as good as it was");
+            let sent = doubles.world.state().exact.log().len();
+            drop(ticks(&refresher, &doubles, 650).await);
+            assert_eq!(doubles.world.state().exact.log().len(), sent, "and no refresh is sent");
+        });
+    }
+}
+
+#[test]
+fn an_imported_chain_is_asked_whose_it_is_before_somebody_takes_its_place() {
+    let world = connected(Config::default());
+    undisturbed(&world, |refresher, doubles| async move {
+        let exact = Exact::of(&doubles.world);
+        assert_eq!(doubles.world.state().ledger.as_ref().unwrap().0.head.as_ref().unwrap().user, None);
+        let begun = consent(&refresher, &exact).begin(None).await.unwrap();
+        assert_eq!(doubles.world.state().ledger.as_ref().unwrap().0.consents.person, Some(person("one")));
+        exact.is(Some(person("two")));
+        let finished = consent(&refresher, &exact).finish(back(&begun)).await;
+        assert!(matches!(finished, Ok(Finished::Confirm { stored: Some(_), new: Some(_), .. })), "{finished:?}");
+        assert_eq!(doubles.world.state().ledger.as_ref().unwrap().0.epoch, 1, "and the chain before is the one that counts");
+    });
+}
+
+#[test]
+fn a_pair_that_waits_is_shown_until_somebody_decides() {
+    for meant in [true, false] {
+        let world = World::new(Config::default());
+        undisturbed(&world, |refresher, doubles| async move {
+            let exact = Exact::of(&doubles.world);
+            connect(&refresher, &exact).await.unwrap();
+            exact.is(Some(person("two")));
+            connect(&refresher, &exact).await.unwrap();
+            // Longer than the page of the log-in is good for.
+            tokio::time::sleep(Duration::from_secs(700)).await;
+            let status = Status::of(&refresher).await;
+            let waiting = status.pending_consent.unwrap();
+            assert_eq!(
+                (status.state, waiting.user.as_deref(), waiting.company.as_deref()),
+                (State::Degraded, Some("Made Up"), Some("Made-Up Company"))
+            );
+            let decide =
+                async |version: &str, decision| consent(&refresher, &exact).decide(Waiting::Named(VersionId(version.to_owned())), decision).await;
+            let another = decide("another", Decision::Connect).await;
+            assert_eq!(problem(another), Problem::NothingToConfirm);
+            let decision = if meant { Decision::Connect } else { Decision::LeaveIt };
+            let decided = decide(&waiting.version, decision).await.unwrap();
+            assert!(matches!((meant, decided), (true, Finished::Connected(_)) | (false, Finished::LeftAsItWas)));
+            assert_eq!(problem(decide(&waiting.version, decision).await), Problem::NothingToConfirm);
+            let status = Status::of(&refresher).await;
+            assert!(status.pending_consent.is_none());
+            let state = doubles.world.state();
+            let ledger = &state.ledger.as_ref().unwrap().0;
+            assert_eq!(ledger.epoch, if meant { 2 } else { 1 });
+            let kept = ledger.head.iter().chain(&ledger.candidates).any(|pointer| pointer.version.0 == waiting.version);
+            assert!(kept, "what was granted is not forgotten");
+        });
+    }
+}
+
+#[test]
+fn however_often_it_is_tried_again_the_hour_ends() {
+    let world = World::new(Config::default());
+    undisturbed(&world, |refresher, doubles| async move {
+        let exact = Exact::of(&doubles.world);
+        let consent = consent(&refresher, &exact);
+        let mut begun = consent.begin(None).await.unwrap();
+        for _ in 0..5 {
+            tokio::time::sleep(Duration::from_mins(11)).await;
+            let failed = consent.finish(back(&begun)).await.unwrap_err();
+            assert_eq!(failed.problem, Problem::Expired);
+            begun = consent.begin_again(&failed.again.unwrap(), Some(begun.cookie)).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_mins(11)).await;
+        let failed = consent.finish(back(&begun)).await.unwrap_err();
+        assert!(failed.again.is_none(), "66 minutes after the button");
+    });
 }
 
 #[test]
@@ -365,7 +470,7 @@ fn nine_requests_an_hour_and_no_more() {
             exact.answers(CodeReply::Refused);
             assert_eq!(problem(connect(&refresher, &exact).await), Problem::CodeRefused);
         }
-        assert!(matches!(consent(&refresher, &exact).begin().await, Err(Problem::Budget { .. })));
+        assert!(matches!(consent(&refresher, &exact).begin(None).await, Err(Problem::Budget { .. })));
         assert_eq!(exact.exchanged(), 9);
         tokio::time::sleep(Duration::from_hours(1)).await;
         assert!(connect(&refresher, &exact).await.is_ok());
@@ -378,9 +483,9 @@ fn refreshes_keep_away_from_the_button_on_and_not_for_long() {
     undisturbed(&world, |refresher, doubles| async move {
         let exact = Exact::of(&doubles.world);
         tokio::time::sleep(Duration::from_secs(560)).await;
-        consent(&refresher, &exact).begin().await.unwrap();
+        consent(&refresher, &exact).begin(None).await.unwrap();
         tokio::time::sleep(Duration::from_mins(1)).await;
-        consent(&refresher, &exact).begin().await.unwrap();
+        consent(&refresher, &exact).begin(None).await.unwrap();
         let ask = Ask { max_wait: SignedDuration::ZERO, ..Ask::default() };
         assert!(matches!(refresher.get_token(ask).await, Err(NoToken::Unavailable { .. })));
         tokio::time::sleep(Duration::from_secs(118)).await;

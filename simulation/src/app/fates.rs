@@ -123,6 +123,7 @@ pub async fn blows(app: Arc<App>) {
             }
             Blow::LeaseBroken => {
                 state.blob.break_leases();
+                state.lease_broken = Some(now);
                 state.facts.count("lease broken");
             }
             Blow::RolledBack(returns) => {

@@ -59,15 +59,15 @@ pub async fn connect_first(app: &Arc<App>, process: &Arc<Process>, by_import: bo
 pub async fn consent(app: &Arc<App>, process: &Arc<Process>) -> bool {
     app.world.note(process.id, "a person connects");
     let this = Arc::clone(process);
-    let Some(Ok(begun)) = in_time(process, async move { this.consent.begin().await }).await else { return false };
+    let Some(Ok(begun)) = in_time(process, async move { this.consent.begin(None).await }).await else { return false };
     tokio::time::sleep(Duration::from_secs(20)).await;
     let (code, state) = {
         let now = app.now();
         let mut state = app.world.state();
         let user = state.exact.config().users[0].id.clone();
-        let sent = form_urlencoded::parse(begun.authorize_url.split_once('?').map_or("", |(_, query)| query).as_bytes())
+        let sent = form_urlencoded::parse(begun.authorize_url.reveal().split_once('?').map_or("", |(_, query)| query).as_bytes())
             .find(|(name, _)| name == "state")
-            .map(|(_, value)| value.into_owned());
+            .map(|(_, value)| Secret::new(value));
         (state.exact.authorize(now, &user, REDIRECT_URI), sent)
     };
     let this = Arc::clone(process);
@@ -76,6 +76,7 @@ pub async fn consent(app: &Arc<App>, process: &Arc<Process>) -> bool {
     let word = match &finished {
         Some(Ok(Finished::Connected(_))) => "is connected",
         Some(Ok(Finished::Confirm { .. })) => "has to confirm",
+        Some(Ok(Finished::LeftAsItWas)) => "leaves it as it was",
         Some(Err(failed)) => {
             app.world.note(process.id, &format!("a person is told: {:?}", std::mem::discriminant(&failed.problem)));
             "is not connected"

@@ -103,13 +103,13 @@ impl AzureWire {
             let back = delay(reply.delivery, back);
             (reply, back)
         };
+        let put = (operation == Operation::Set).then(|| Awaited { world: &self.world, process, clear: false });
         let result = self.exchange(journey, effect).await;
-        let clear = match &result {
-            Ok(reply) => !matches!(reply.status, 408 | 500..=599),
-            Err(error) => matches!(error.kind(), ErrorKind::Connection),
-        };
-        if operation == Operation::Set && clear {
-            self.world.state().looked(process);
+        if let Some(mut put) = put {
+            put.clear = match &result {
+                Ok(reply) => !matches!(reply.status, 408 | 500..=599),
+                Err(error) => matches!(error.kind(), ErrorKind::Connection),
+            };
         }
         result
     }
@@ -159,6 +159,9 @@ impl AzureWire {
                 if effect == blob_storage::Effect::Written {
                     state.written(now, process, &asked.body);
                 }
+                if let (true, Some(seen)) = (matches!(kind, "acquire" | "renew") && reply.status < 300, state.processes.get_mut(&process)) {
+                    seen.leased = Some(now);
+                }
                 reply.delivered(delivery.unwrap_or(Delivery::Whole))
             };
             if kind != "read" || reply.status >= 400 {
@@ -172,6 +175,22 @@ impl AzureWire {
             (reply, back)
         };
         self.exchange(journey, effect).await
+    }
+}
+
+/// A PUT that somebody waits for; whoever gives it up does not know what became of it.
+struct Awaited<'a> {
+    world: &'a World,
+    process: ProcessId,
+    clear: bool,
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        let mut state = self.world.state();
+        if let Some((_, put)) = state.processes.get_mut(&self.process).and_then(|seen| seen.put.as_mut()) {
+            *put = if self.clear { Put::Clear } else { Put::Open };
+        }
     }
 }
 
@@ -197,8 +216,9 @@ impl State {
         let text = String::from_utf8_lossy(body);
         let attempt = text.split_once(r#""attempt":""#).and_then(|(_, rest)| rest.split_once('"')).map(|(id, _)| id.to_owned()).unwrap_or_default();
         let Some(seen) = self.processes.get_mut(&process) else { return };
+        // While one is on its way, a pass beside a consent may save the same pair: another piece of work, and what is durable sooner is not lost.
         let blind = seen.put.as_ref() == Some(&(attempt.clone(), Put::Open));
-        seen.put = Some((attempt, Put::Open));
+        seen.put = Some((attempt, Put::Awaited));
         // What is put again before another request is the head that the vault has lost: any number of copies of that does no harm.
         // And a process that was frozen has lost the lock, and stores before it asks for it.
         let frozen = self.processes.get(&process).is_some_and(|seen| seen.control.was_frozen_since(now - jiff::SignedDuration::from_secs(60)));

@@ -74,6 +74,8 @@ pub struct State {
     pub struck: Vec<Timestamp>,
     /// When ticks began.
     pub ticks: Vec<Timestamp>,
+    /// When somebody last broke the lease.
+    pub lease_broken: Option<Timestamp>,
 }
 
 /// A process, as it is seen from outside.
@@ -84,6 +86,8 @@ pub struct Seen {
     pub refresher: Arc<Refresher>,
     /// It belongs to another installation.
     pub misplaced: bool,
+    /// When the blob service last gave it the lease, or renewed it.
+    pub leased: Option<Timestamp>,
     /// The attempt of its latest PUT, and whether it may look for it before another.
     pub put: Option<(String, sent::Put)>,
 }
@@ -107,6 +111,7 @@ impl World {
             broken: Vec::new(),
             struck: Vec::new(),
             ticks: Vec::new(),
+            lease_broken: None,
         };
         Self { state: Arc::new(Mutex::new(state)), time: Time::from(scenario.start) }
     }

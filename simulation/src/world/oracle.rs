@@ -171,8 +171,11 @@ impl State {
     fn remembers(&self, process: ProcessId, token: &str) -> bool {
         let Some(seen) = self.processes.get(&process) else { return false };
         let unsaved = seen.refresher.unsaved().is_some_and(|unsaved| unsaved.credential.refresh_token.reveal() == token);
-        let head = || seen.refresher.view().head.is_some_and(|head| head.refresh_token.reveal() == token);
-        unsaved || head()
+        let known = || {
+            let view = seen.refresher.view();
+            [view.head, view.servable].into_iter().flatten().any(|known| known.refresh_token.reveal() == token)
+        };
+        unsaved || known()
     }
 
     /// Looks whether the chain was lost by now, and by whom.

@@ -17,6 +17,8 @@ const GATE: SignedDuration = SignedDuration::from_secs(570);
 /// What is known of a PUT that a process sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
+    /// It is on its way, and somebody waits.
+    Awaited,
     /// It may have taken effect, and nobody has looked.
     Open,
     /// The vault said what became of it, or was asked.
@@ -39,7 +41,9 @@ impl State {
             return self.broke(now, process, what);
         }
         let held = self.blob.blobs().iter().any(|(path, blob)| path.starts_with(STORAGE_HOST) && blob.holder(now).is_some());
-        if !held {
+        // Somebody broke it after the last renewal had taken effect, whose reply was still on its way.
+        let broken_since = self.lease_broken.is_some_and(|broken| seen.leased.is_none_or(|leased| leased <= broken));
+        if !held && !broken_since {
             return self.broke(now, process, "I2 asked Exact while nobody held the lock");
         }
         if kind == Kind::Refresh && self.vault_takes_nothing(now) {

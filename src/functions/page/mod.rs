@@ -34,8 +34,8 @@ struct Page {
     main: Markup,
 }
 
-/// The page that says what came of a request. The origin is where Exact's log-in page is.
-pub(super) fn response(reply: &Reply, route: Route, exact_origin: Option<&str>) -> Response {
+/// The page that says what came of a request. The targets are origins to which its buttons may lead.
+pub(super) fn response(reply: &Reply, route: Route, form_targets: &[String]) -> Response {
     let page = match reply {
         Reply::Overview(status) => overview::page(status),
         Reply::ToExact { .. } => Page { heading: "Going on to Exact Online", main: html! { p { "The browser goes there by itself." } } },
@@ -54,24 +54,23 @@ pub(super) fn response(reply: &Reply, route: Route, exact_origin: Option<&str>) 
     reply.dress(&mut response);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    headers.insert(CONTENT_SECURITY_POLICY, policy(exact_origin));
+    headers.insert(CONTENT_SECURITY_POLICY, policy(form_targets));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
-/// Chromium holds `form-action` against each redirect that follows a form, so Exact's site must be named; and its other hosts beside, to which a
-/// log-in may lead.
-fn policy(exact_origin: Option<&str>) -> HeaderValue {
-    let with = |exact_origin: &str| {
+/// Chromium holds `form-action` against each redirect that follows a form, so Exact's site must be named; its other hosts beside, to which a log-in may
+/// lead; and where Exact sends a browser that is logged in already, should that be another host than this page's.
+fn policy(form_targets: &[String]) -> HeaderValue {
+    let sound = form_targets.iter().filter(|origin| !origin.contains([' ', ';', ','])).map(|origin| format!(" {origin}{}", siblings(origin)));
+    let with = |targets: &str| {
         HeaderValue::try_from(format!(
-            "default-src 'none'; style-src 'sha256-{}'; img-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'{exact_origin}",
+            "default-src 'none'; style-src 'sha256-{}'; img-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'{targets}",
             *STYLE_HASH
         ))
     };
-    let sound = |origin: &&str| !origin.contains([' ', ';', ',']);
-    let known = exact_origin.filter(sound).and_then(|origin| with(&format!(" {origin}{}", siblings(origin))).ok());
-    known.unwrap_or_else(|| with("").unwrap_or(HeaderValue::from_static("default-src 'none'")))
+    with(&sound.collect::<String>()).or_else(|_| with("")).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
 /// `https://start.exactonline.nl` is one of the hosts of `https://*.exactonline.nl`.

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::config::ConfigError;
 use crate::consent::{Connected, Failed, Finished, Problem};
-use crate::token::Person;
+use crate::token::{Person, Secret};
 
 use super::super::reply::Refused;
 use super::super::route::Route;
@@ -14,6 +14,10 @@ pub(super) fn finished(finished: &Finished) -> Page {
     match finished {
         Finished::Connected(connected) => self::connected(connected),
         Finished::Confirm { stored, new, confirm } => self::confirm(stored.as_deref(), new.as_deref(), confirm),
+        Finished::LeftAsItWas => Page {
+            heading: "Nothing was changed",
+            main: html! { p { "The tokens of the other user are not used; the connection is as it was before. This page can be closed." } },
+        },
     }
 }
 
@@ -46,7 +50,7 @@ fn connected(connected: &Connected) -> Page {
     Page { heading: "Connected to Exact Online", main }
 }
 
-fn confirm(stored: Option<&Person>, new: Option<&Person>, confirm: &str) -> Page {
+fn confirm(stored: Option<&Person>, new: Option<&Person>, confirm: &Secret) -> Page {
     let cell =
         |person: Option<&Person>, of: fn(&Person) -> Markup| html! { td { @match person { Some(person) => (of(person)), None => "not told" } } };
     let row = |what: &str, of: fn(&Person) -> Markup| html! { tr { th scope="row" { (what) } (cell(stored, of)) (cell(new, of)) } };
@@ -68,18 +72,20 @@ fn confirm(stored: Option<&Person>, new: Option<&Person>, confirm: &str) -> Page
                 (row("Division", |person| html! { (person.division) }))
             }
         }
-        p { "What is loaded from then on is what the new user may see. It has to be said within 10 minutes and in this browser." }
+        p { "What is loaded from then on is what the new user may see. These buttons are good for 10 minutes in this browser; later the page Consent asks the same." }
+        @if new.is_none() {
+            p {
+                "If it was the same user as before, this log-in has ended the connection before: then connect as this user. If it was somebody else, leave "
+                "it as it was."
+            }
+        }
         form method="get" {
-            input type="hidden" name="confirm" value=(confirm);
+            input type="hidden" name="confirm" value=(confirm.reveal());
             button { "Connect as this user" }
         }
-        p {
-            @if new.is_some() {
-                "To leave everything as it was, close this page."
-            } @else {
-                "If it was the same user as before, this log-in has ended the connection before: then connect as this user. If it was somebody else, close "
-                "this page to leave everything as it was."
-            }
+        form method="get" {
+            input type="hidden" name="discard" value=(confirm.reveal());
+            button { "Leave it as it was" }
         }
     };
     Page { heading: "Connect as another user than before?", main }
@@ -89,7 +95,7 @@ pub(super) fn failed(failed: &Failed, route: Route) -> Page {
     let problem = &failed.problem;
     let heading = match problem {
         Problem::Settings(_) => "A setting is missing or wrong",
-        Problem::NotSaved(_) => "Connected, but the new tokens are not stored yet",
+        Problem::NotSaved(_) => "The new tokens are not stored yet",
         Problem::Unclear => "It is not known whether Exact Online was connected",
         Problem::Used | Problem::Overtaken | Problem::NothingToConfirm => "Nothing was changed",
         Problem::Forged
@@ -114,7 +120,7 @@ pub(super) fn failed(failed: &Failed, route: Route) -> Page {
         p { (problem.remedy()) }
         @match (&failed.again, route) {
             (Some(again), _) => form method="get" {
-                input type="hidden" name="again" value=(again);
+                input type="hidden" name="again" value=(again.reveal());
                 button { "Try again" }
             },
             // The page that the button is on. Without an action, as there.

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::status::{State, Status};
+use crate::status::{PendingConsent, State, Status};
 
 use super::{Page, moment, name, now, sentence, span, time_line};
 
@@ -24,6 +24,9 @@ pub(super) fn page(status: &Status) -> Page {
         @if status.state != State::Connected {
             p { (sentence(&status.summary)) }
         }
+        @if let Some(pending) = &status.pending_consent {
+            (waiting(pending))
+        }
         h2 { "What needs doing" }
         p { (to_do(status)) }
         // Without an action it goes to this very address, whose function key then stands in no page.
@@ -39,8 +42,33 @@ pub(super) fn page(status: &Status) -> Page {
     Page { heading, main }
 }
 
+/// Forms without an action, as the one below.
+fn waiting(pending: &PendingConsent) -> Markup {
+    html! {
+        h2 { "Is another user meant?" }
+        p {
+            (name(pending.user.as_deref().unwrap_or_default(), "Somebody whose name Exact Online did not tell"))
+            @if let Some(company) = pending.company.as_deref().filter(|company| !company.is_empty()) { " of " (name(company, "")) }
+            " logged in on " (moment(pending.granted_at)) ", and not the user whose tokens are in use. The new tokens are stored and not used yet. "
+            "What is loaded from then on is what the new user may see."
+        }
+        form method="post" {
+            input type="hidden" name="confirm" value=(pending.version);
+            button { "Connect as this user" }
+        }
+        form method="post" {
+            input type="hidden" name="discard" value=(pending.version);
+            button { "Leave it as it was" }
+        }
+    }
+}
+
 fn to_do(status: &Status) -> String {
+    if status.unsaved_grant {
+        return "Do not restart the app: the newest tokens are in its memory only. Mend the token store, as the log says; they are stored as soon as it takes them.".to_owned();
+    }
     match (status.state, status.refresh_token_days_left) {
+        (State::Connected | State::Degraded, _) if status.pending_consent.is_some() => "Say whether the other user is meant.".to_owned(),
         (State::NeverConnected, _) => "Press the button and log in as a user who may see all that has to be loaded.".to_owned(),
         (State::ConsentRequired, _) => "Press the button and log in. Until then no new token can be fetched.".to_owned(),
         (State::Misconfigured, _) => "First look at what is named above. Connect again only if the settings are as they are meant to be.".to_owned(),
@@ -56,7 +84,11 @@ fn to_do(status: &Status) -> String {
 }
 
 fn details(status: &Status) -> Markup {
-    let not_told = if status.base_url.is_some() { "not known: no consent in the browser began this connection" } else { "none yet" };
+    let not_told = if status.base_url.is_some() {
+        "not known: Exact Online did not tell, or the connection was not begun with a log-in here"
+    } else {
+        "none yet"
+    };
     html! {
         dl {
             dt { "Company" }

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use super::EmbeddedStore;
 use crate::ports::{Clock, Etag, LedgerError, LedgerStore, LockError, LockOwner, Vault, VaultError, WriteError};
+use crate::token::consent::Pending;
 use crate::token::{AccessToken, AttemptId, ChainIdentity, Credential, Ledger, LockId, Pointer, Secret, VersionId};
 
 struct TestClock(AtomicU64);
@@ -215,7 +216,7 @@ async fn the_proof_for_a_first_version_is_a_real_rewrite_and_needs_the_lock() {
 }
 
 #[tokio::test]
-async fn head_candidates_open_attempts_and_the_last_20_versions_are_kept() {
+async fn head_candidates_open_attempts_what_waits_and_the_last_20_versions_are_kept() {
     let scene = Scene::begun().await;
     for number in 2..=4 {
         scene.store.put(&credential(number)).await.unwrap();
@@ -223,11 +224,13 @@ async fn head_candidates_open_attempts_and_the_last_20_versions_are_kept() {
     let mut ledger = scene.store.read().await.unwrap().unwrap().ledger;
     ledger.odd_grant_saved(Pointer::to(VersionId("2-attempt-2".into()), &credential(2)));
     ledger.announce(AttemptId("attempt-3".into()), credential(1).fingerprint(), scene.clock.now());
+    let pointer = Pointer::to(VersionId("4-attempt-4".into()), &credential(4));
+    ledger.consents.pending = Some(Pending { pointer, person: None });
     scene.store.write(&me(), &ledger, Some(&etag("1"))).await.unwrap();
     for number in 5..=40 {
         scene.store.put(&credential(number)).await.unwrap();
     }
     let kept: Vec<_> = scene.store.list().await.unwrap().into_iter().map(|entry| entry.version.0).collect();
-    let expected: Vec<_> = (1..=3).chain(21..=40).map(|number| format!("{number}-attempt-{number}")).collect();
+    let expected: Vec<_> = (1..=4).chain(21..=40).map(|number| format!("{number}-attempt-{number}")).collect();
     assert_eq!(kept, expected);
 }

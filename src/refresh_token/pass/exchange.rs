@@ -7,8 +7,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 
-use super::{Loaded, Pass, Stop, TRY_LOCK_EVERY, elapsed};
-use crate::ports::{ConsentEndpoint, LockError, VaultError, WriteError};
+use super::person::LOCK_WITHIN;
+use super::{Loaded, Pass, Stop, elapsed};
+use crate::ports::ConsentEndpoint;
 use crate::refresh_token::bounded;
 use crate::refresh_token::lease::Lease;
 use crate::refresh_token::memory::{BroughtBy, Unsaved};
@@ -16,13 +17,10 @@ use crate::refresh_token::{LookError, Outcome, Refresher};
 use crate::token::consent::{Pending, UNCONFIRMED, UsedState};
 use crate::token::ledger::{ANSWER_WITHIN, FailureKind, SEND_WITHIN};
 use crate::token::reply::{NotSent, Unclear};
-use crate::token::schedule::Why;
 use crate::token::{AccessToken, AttemptId, CodeReply, Credential, Fingerprint, Person, Reply, Secret, VersionId};
 
 /// How long it may take in all: the front end of Azure gives up on a browser at 230 s.
 pub const EXCHANGE: Duration = Duration::from_secs(200);
-/// How long another process may hold the lock meanwhile.
-const LOCK_WITHIN: Duration = Duration::from_secs(45);
 /// Whose the tokens are is worth asking again: without an answer a person has to confirm.
 const ME_TRIES: u32 = 3;
 const ME_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -105,39 +103,6 @@ impl From<LookError> for ExchangeError {
 }
 
 impl Refresher {
-    /// Makes refreshes keep away while a person logs in, where that can be had at once. It only spares Exact a refresh that the consent overtakes.
-    pub async fn hold_off(&self) {
-        let Ok(lease) = Lease::take(&self.ledger, &self.clock).await else { return };
-        if let Ok(Some(mut snapshot)) = self.ledger.read().await
-            && snapshot.ledger.hold_off(self.ledger.now())
-        {
-            snapshot.ledger.generation += 1;
-            if let Err(error @ (WriteError::NotWritable(_) | WriteError::Unclear)) =
-                self.ledger.write(lease.owner(), &snapshot.ledger, Some(&snapshot.etag)).await
-            {
-                warn!("refreshes were not told to keep away during the log-in: {error}");
-            }
-        }
-        lease.release().await;
-    }
-
-    /// Tries to store the grant that is not stored yet, for so long. Why it is not, if it is not.
-    pub async fn save_unsaved(self: &Arc<Self>, within: Duration) -> Option<String> {
-        self.unsaved()?;
-        let outcome = Box::pin(self.pass(self.policy.mode, self.clock.monotonic() + within)).await;
-        self.unsaved()?;
-        Some(match outcome {
-            Outcome::Unsaved(why) => why,
-            _ => "it was not tried to the end".to_owned(),
-        })
-    }
-
-    /// Whether another installation's lock guards the stored chain: the log-in alone would end that. The store was looked at just now.
-    #[must_use]
-    pub fn is_of_another_lock(&self) -> bool {
-        self.view().head.is_some_and(|head| head.lock_id != self.policy.lock_id)
-    }
-
     /// Exchanges a code. Must run to its end: what it is granted is in memory alone until it is stored.
     pub async fn exchange(&self, endpoint: &dyn ConsentEndpoint, code: Code) -> Result<Exchanged, ExchangeError> {
         let pass = Pass { this: self, policy: self.policy.clone(), end: self.clock.monotonic() + EXCHANGE };
@@ -147,32 +112,9 @@ impl Refresher {
         lease.release().await;
         exchanged
     }
-
-    /// A person says that the consent that is kept aside is meant.
-    pub async fn confirm(&self, version: &VersionId) -> Result<Exchanged, ExchangeError> {
-        let pass = Pass { this: self, policy: self.policy.clone(), end: self.clock.monotonic() + EXCHANGE };
-        let lease = pass.lock_for_a_person().await?;
-        let confirmed = pass.confirm(&lease, version).await;
-        lease.release().await;
-        confirmed
-    }
 }
 
 impl Pass<'_> {
-    /// As [`Pass::take_lock`], but whoever holds it is not doing this work.
-    async fn lock_for_a_person(&self) -> Result<Lease, ExchangeError> {
-        let clock = &self.this.clock;
-        let until = clock.monotonic() + LOCK_WITHIN;
-        loop {
-            match Lease::take(&self.this.ledger, clock).await {
-                Ok(lease) => return Ok(lease),
-                Err(LockError::Held) if clock.monotonic() < until => clock.sleep(TRY_LOCK_EVERY).await,
-                Err(LockError::Held) => return Err(ExchangeError::Busy),
-                Err(error @ LockError::Unavailable(_)) => return Err(ExchangeError::Store(error.to_string())),
-            }
-        }
-    }
-
     async fn exchange(&self, lease: &Lease, endpoint: &dyn ConsentEndpoint, code: Code) -> Result<Exchanged, ExchangeError> {
         let this = self.this;
         self.save_first(lease).await?;
@@ -185,8 +127,10 @@ impl Pass<'_> {
             return Err(ExchangeError::Budget(until));
         }
         self.prove_writable_for_a_person(lease, &mut loaded).await?;
+        // Committed with the announcement.
+        self.identify(endpoint, &mut loaded).await;
         if self.time_left() < REQUEST_NEEDS_HERE {
-            return Err(ExchangeError::Busy);
+            return Err(ExchangeError::Store("it took so long to answer that no time was left for the request".to_owned()));
         }
 
         let attempt = AttemptId(uuid::Uuid::new_v4().to_string());
@@ -197,7 +141,8 @@ impl Pass<'_> {
             && this.ledger.now().duration_since(opened).abs() < SEND_WITHIN
             && elapsed(opened_monotonic, this.clock.monotonic()) < SEND_WITHIN;
         if !in_time {
-            return Err(self.give_up(lease, loaded, &attempt, FailureKind::NotSent(NotSent::Overtaken)).await);
+            self.give_up(lease, loaded, &attempt, FailureKind::NotSent(NotSent::Overtaken), None).await;
+            return Err(ExchangeError::Store("it took so long to announce the request that it was not sent".to_owned()));
         }
 
         info!("exchanging the code of a consent for a pair of tokens");
@@ -206,7 +151,7 @@ impl Pass<'_> {
         let sent = received - took;
         let (refresh_token, access, odd) = match reply {
             CodeReply::Refused => {
-                self.give_up(lease, loaded, &attempt, FailureKind::Unclear(Unclear::NotAGrant)).await;
+                self.give_up(lease, loaded, &attempt, FailureKind::Unclear(Unclear::NotAGrant), None).await;
                 return Err(ExchangeError::CodeRefused);
             }
             CodeReply::Other(Reply::Granted(grant)) => {
@@ -217,7 +162,11 @@ impl Pass<'_> {
                 warn!("Exact Online sent the first refresh token in an odd reply ({problem}); the next refresh uses it");
                 (refresh_token, None, Some(problem))
             }
-            CodeReply::Other(other) => return Err(self.give_up(lease, loaded, &attempt, failure(&other)).await),
+            CodeReply::Other(other) => {
+                let (what, retry_after) = failure(&other);
+                self.give_up(lease, loaded, &attempt, what, retry_after).await;
+                return Err(ExchangeError::Failed(what));
+            }
         };
         let renewable_at = access.as_ref().map_or(received, |access| received + access.lifetime - crate::token::credential::RENEWAL_WINDOW);
         let credential = Credential {
@@ -232,19 +181,6 @@ impl Pass<'_> {
             chain: self.policy.chain.clone(),
         };
         self.save_consent(lease, loaded, endpoint, Arc::new(credential), odd).await
-    }
-
-    /// There is room for one grant in memory that is not stored.
-    async fn save_first(&self, lease: &Lease) -> Result<(), ExchangeError> {
-        let Some(unsaved) = self.this.unsaved() else { return Ok(()) };
-        let (loaded, _) = self.load_for_a_person().await?;
-        match self.save(lease, loaded, unsaved).await {
-            Ok(Outcome::Unsaved(why)) | Err(Stop::Ended(Outcome::Unsaved(why))) => {
-                Err(ExchangeError::Store(format!("an earlier pair of tokens is not stored yet: {why}")))
-            }
-            Ok(_) => Ok(()),
-            Err(stop) => Err(stop.into()),
-        }
     }
 
     /// The pair is kept first, then stored; whose it is is asked meanwhile.
@@ -302,51 +238,6 @@ impl Pass<'_> {
         if is_head { Ok(Exchanged::Connected { epoch: ledger.epoch, replaced, person }) } else { Err(ExchangeError::Overtaken) }
     }
 
-    async fn confirm(&self, lease: &Lease, version: &VersionId) -> Result<Exchanged, ExchangeError> {
-        let this = self.this;
-        self.save_first(lease).await?;
-        let (mut loaded, _) = self.load_for_a_person().await?;
-        let person = loaded.ledger.consents.pending.as_ref().and_then(|pending| pending.person.clone());
-        let replaced = loaded.ledger.head.is_some();
-        if !loaded.ledger.confirm(version) {
-            return Err(ExchangeError::Overtaken);
-        }
-        let credential = Arc::new(this.vault.get(version).await.map_err(LookError::from)?);
-        if let Some(head) = &loaded.ledger.head {
-            loaded.head = Some((version.clone(), credential.as_head(head)));
-        }
-        this.vault.writer().clone_into(&mut loaded.ledger.writer);
-        loaded.ledger.lock_id = this.ledger.lock_id();
-        self.commit(lease, &mut loaded).await?;
-        let epoch = loaded.ledger.epoch;
-        this.learn(loaded.ledger, loaded.head, false);
-        Ok(Exchanged::Connected { epoch, replaced, person })
-    }
-
-    /// What is stored, for somebody who begins anew: a head that cannot be read any more does not stand in the way. And the highest epoch.
-    async fn load_for_a_person(&self) -> Result<(Loaded, u64), ExchangeError> {
-        let (mut ledger, etag, epoch) = self.this.stored_ledger().await?;
-        if let Err(problem) = self.this.take_over_found(&mut ledger).await {
-            warn!("what open attempts left in the store was not looked for: {problem}");
-        }
-        let head = self.this.read_head(&ledger).await.unwrap_or_default();
-        if head.as_ref().is_some_and(|(_, head)| head.lock_id != self.policy.lock_id) {
-            return Err(ExchangeError::Store(format!("{}; {}", Why::OtherLock, Why::OtherLock.remedy())));
-        }
-        Ok((Loaded { ledger, etag, head }, epoch))
-    }
-
-    /// A code is worth a log-in with MFA: it is not spent where its pair could not be stored.
-    async fn prove_writable_for_a_person(&self, lease: &Lease, loaded: &mut Loaded) -> Result<(), ExchangeError> {
-        let proven = if loaded.head.is_some() { self.prove_writable(lease, loaded).await? } else { Err(VaultError::Unclear) };
-        match proven {
-            Ok(()) => Ok(()),
-            // There is nothing yet to prove it with.
-            Err(_) if loaded.head.is_none() => self.this.vault.prove_first_write().await.map_err(|error| ExchangeError::Store(error.to_string())),
-            Err(error) => Err(ExchangeError::Store(error.to_string())),
-        }
-    }
-
     /// The reply, and how long it took by the clock that does not jump.
     async fn send_code(&self, endpoint: &dyn ConsentEndpoint, code: &Code) -> (CodeReply, SignedDuration) {
         let clock = &self.this.clock;
@@ -359,15 +250,20 @@ impl Pass<'_> {
         (reply, elapsed(begun, clock.monotonic()))
     }
 
-    /// Closes the attempt: its reply will not come any more. If that cannot be written, its quarantine ends by itself.
-    async fn give_up(&self, lease: &Lease, mut loaded: Loaded, attempt: &AttemptId, what: FailureKind) -> ExchangeError {
-        loaded.ledger.code_failed(attempt, !matches!(what, FailureKind::NotSent(_)));
+    /// Closes the attempt: its reply will not come any more. If that cannot be written, its quarantine ends by itself. What Exact says of the app holds
+    /// for refreshes as well.
+    async fn give_up(&self, lease: &Lease, mut loaded: Loaded, attempt: &AttemptId, what: FailureKind, retry_after: Option<SignedDuration>) {
+        match what {
+            FailureKind::Misconfigured(_) | FailureKind::Throttled => {
+                loaded.ledger.record(attempt, self.recorded(what, retry_after), self.this.ledger.now());
+            }
+            _ => loaded.ledger.code_failed(attempt, !matches!(what, FailureKind::NotSent(_))),
+        }
         if self.commit(lease, &mut loaded).await.is_ok() {
             self.this.learn(loaded.ledger, loaded.head, false);
         } else {
             warn!("what became of the code could not be recorded; refreshes keep away until its quarantine ends");
         }
-        ExchangeError::Failed(what)
     }
 }
 
@@ -379,15 +275,16 @@ fn not_saved(stop: Stop) -> ExchangeError {
     })
 }
 
-/// What a reply that is no grant says.
-fn failure(reply: &Reply) -> FailureKind {
-    match reply {
+/// What a reply that is no grant says, and how long Exact wants to be left alone.
+fn failure(reply: &Reply) -> (FailureKind, Option<SignedDuration>) {
+    let what = match reply {
         Reply::NotSent(cause) => FailureKind::NotSent(*cause),
         Reply::TooEarly => FailureKind::TooEarly,
         Reply::Unclear(problem) | Reply::OddGrant { problem, .. } => FailureKind::Unclear(*problem),
         Reply::Refused(refusal) => FailureKind::Refused(*refusal),
         Reply::Misconfigured(what) => FailureKind::Misconfigured(*what),
-        Reply::Throttled { .. } => FailureKind::Throttled,
+        Reply::Throttled { retry_after } => return (FailureKind::Throttled, *retry_after),
         Reply::Granted(_) => FailureKind::Unclear(Unclear::NotAGrant),
-    }
+    };
+    (what, None)
 }

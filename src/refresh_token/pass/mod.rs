@@ -13,12 +13,14 @@
 //! 11. move the head;
 //! 12. or record what went wrong.
 //!
-//! Step 3 is in `load.rs`, steps 10 to 12 are in `save.rs`. A consent's exchange of a code, [`exchange`], goes the same way.
+//! Step 3 is in `load.rs`, steps 10 to 12 are in `save.rs`. A consent's exchange of a code, [`exchange`], goes the same way; [`person`] is what
+//! surrounds that.
 //!
 //! Whatever is killed wherever: what is stored at that moment is something that a fresh process goes on from.
 
 pub mod exchange;
 mod load;
+pub mod person;
 mod save;
 
 use std::sync::Arc;
@@ -113,9 +115,11 @@ impl Pass<'_> {
                     self.this.clock.sleep(pause).await;
                     pause = (pause * 2).min(STORE_AGAIN_MOST);
                 }
+                // Only a grant in hand is worth taking the lock again for, be it another than the one that was saved just now; otherwise whoever
+                // has it does the work.
+                Stop::Conflict | Stop::LockLost | Stop::Ended(Outcome::Refreshed | Outcome::Failed(_))
+                    if self.this.unsaved().is_some() && self.time_left() > TRY_LOCK_EVERY => {}
                 Stop::Ended(outcome) => return outcome,
-                // Only a grant in hand is worth taking the lock again for; otherwise whoever has it does the work.
-                Stop::Conflict | Stop::LockLost if self.this.unsaved().is_some() && self.time_left() > TRY_LOCK_EVERY => {}
                 Stop::Conflict | Stop::LockLost => {
                     return self.unsaved_outcome("the lock was lost").unwrap_or(Outcome::Busy);
                 }

@@ -29,7 +29,7 @@ impl Pass<'_> {
         } else {
             let version = self.store(lease, &unsaved.credential).await?;
             unsaved.version = Some(version.clone());
-            this.memory.keep(unsaved.clone(), this.ledger.now(), this.clock.monotonic());
+            this.memory.stored_as(&unsaved.credential.attempt, version.clone());
             version
         };
         let pointer = Pointer::to(version.clone(), &unsaved.credential);
@@ -55,7 +55,7 @@ impl Pass<'_> {
             Err(stop) => return Err(stop),
         }
         this.learn(loaded.ledger.clone(), loaded.head.clone(), false);
-        this.memory.saved();
+        this.memory.saved(attempt);
         Ok(unsaved.odd.map_or(Outcome::Refreshed, |problem| Outcome::Failed(FailureKind::Unclear(problem))))
     }
 
@@ -89,15 +89,14 @@ impl Pass<'_> {
     /// any process can take it over. The ledger follows under the lock.
     pub(super) async fn store_without_lock(&self) {
         let this = self.this;
-        let Some(mut unsaved) = this.unsaved().filter(|unsaved| unsaved.version.is_none()) else { return };
+        let Some(unsaved) = this.unsaved().filter(|unsaved| unsaved.version.is_none()) else { return };
         let version = match this.vault.put(&unsaved.credential).await {
             Ok(version) => Some(version),
             Err(VaultError::Unclear) => self.look_for(&unsaved.credential.attempt).await,
             Err(_) => None,
         };
-        if version.is_some() {
-            unsaved.version = version;
-            this.memory.keep(unsaved, this.ledger.now(), this.clock.monotonic());
+        if let Some(version) = version {
+            this.memory.stored_as(&unsaved.credential.attempt, version);
         }
     }
 

@@ -91,12 +91,14 @@ proptest! {
     #[test]
     fn a_grant_that_comes_late_revives_a_dead_chain((scene, mut pointer, number) in something_to_keep(), dead in super::arbitrary::dead(at(0))) {
         let mut ledger = scene.ledger;
-        let Some(head) = ledger.head.clone() else { return Ok(()) };
+        let Some(mut head) = ledger.head.clone() else { return Ok(()) };
+        head.epoch = head.epoch.max(1);
+        ledger.head = Some(head.clone());
         let refused = |fingerprint| Refused { fingerprint, refusal: dead.refusal, count: 2, last: dead.since };
         ledger.refusals = vec![refused(head.fingerprint)];
         ledger.refusals.extend(ledger.candidates.iter().map(|candidate| refused(candidate.fingerprint)));
         ledger.dead = Some(dead);
-        pointer.epoch = head.epoch;
+        (pointer.epoch, pointer.user) = (head.epoch, head.user.clone());
         pointer.fingerprint = Fingerprint([9; 16]);
         pointer.version = VersionId("version-late".to_owned());
         ledger.grant_saved(&attempt(number), pointer.clone(), &SentFrom { epoch: 99, head: VersionId("gone".to_owned()) });

@@ -59,7 +59,7 @@ async fn every_reply_has_the_headers_that_keep_a_page_to_itself() {
     let sent = ours[1];
     assert_eq!(sent.status, 303);
     let cookie = sent.header("set-cookie").unwrap();
-    for attribute in ["; Secure", "; HttpOnly", "; SameSite=Lax", "; Path=/api", "; Max-Age="] {
+    for attribute in ["; Secure", "; HttpOnly", "; SameSite=Lax", "; Path=/;", "; Max-Age="] {
         assert!(cookie.contains(attribute), "{attribute} is not in the cookie");
     }
     scene.assert_secrets_kept(&states(&replies));

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use crate::consent::{Connected, Failed, Finished, Problem};
 use crate::status::{State as Chain, Status};
 use crate::telemetry::{self, Stream};
-use crate::token::Person;
+use crate::token::{Person, Secret};
 
 use super::super::tests::{Log, Stub, wrong_settings};
 use super::super::{State, answer};
@@ -69,7 +69,7 @@ fn consent(consent: Result<Finished, Failed>) -> State {
 }
 
 fn failed(problem: Problem, again: Option<&str>) -> State {
-    consent(Err(Failed { problem, again: again.map(str::to_owned) }))
+    consent(Err(Failed { problem, again: again.map(Secret::new) }))
 }
 
 struct Got {
@@ -115,7 +115,7 @@ async fn the_policy_names_the_hash_of_the_style_that_the_page_has() {
     let hash = BASE64.encode(&Sha256::digest(style));
     let expected = format!(
         "default-src 'none'; style-src 'sha256-{hash}'; img-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
-         form-action 'self' https://exact.example"
+         form-action 'self' https://exact.example https://made-up.example"
     );
     assert_eq!(got.headers["content-security-policy"], expected.as_str());
     for (name, value) in [("referrer-policy", "no-referrer"), ("cache-control", "no-store"), ("x-content-type-options", "nosniff")] {
@@ -125,9 +125,13 @@ async fn the_policy_names_the_hash_of_the_style_that_the_page_has() {
 
 #[test]
 fn an_origin_that_would_change_the_policy_is_left_out() {
-    for origin in [Some("https://a; script-src *"), Some("https://a https://b"), Some("https://a\r\nX: y"), None] {
-        assert!(policy(origin).to_str().unwrap().ends_with("; form-action 'self'"), "{origin:?}");
+    for origins in [&["https://a; script-src *"][..], &["https://a https://b"], &["https://a\r\nX: y"], &[]] {
+        let origins: Vec<_> = origins.iter().map(|origin| (*origin).to_owned()).collect();
+        assert!(policy(&origins).to_str().unwrap().ends_with("; form-action 'self'"), "{origins:?}");
     }
+    let origins = ["https://start.exactonline.nl".to_owned(), "https://made-up.example".to_owned()];
+    let expected = "; form-action 'self' https://start.exactonline.nl https://*.exactonline.nl https://made-up.example";
+    assert!(policy(&origins).to_str().unwrap().ends_with(expected));
 }
 
 #[tokio::test]
@@ -137,7 +141,7 @@ async fn names_are_text_whatever_they_hold() {
         let whole = format!("<bdi>{escaped}</bdi>");
         let person = Person { login: hostile.to_owned(), company: hostile.to_owned(), ..person(hostile) };
         let connected = Finished::Connected(Connected { person: Some(Box::new(person.clone())), epoch: 1, replaced: false, meanwhile: false });
-        let confirm = Finished::Confirm { stored: Some(Box::new(person.clone())), new: Some(Box::new(person)), confirm: hostile.to_owned() };
+        let confirm = Finished::Confirm { stored: Some(Box::new(person.clone())), new: Some(Box::new(person)), confirm: Secret::new(hostile) };
         let status = Status { company: Some(hostile.to_owned()), user: Some(hostile.to_owned()), ..connected_status() };
         for (state, target, times) in [
             (consent(Ok(connected)), "/api/ConsentCallback?code=a", 3),

@@ -52,7 +52,7 @@ async fn the_whole_page_that_asks_whether_another_user_is_meant() {
     let confirm = Finished::Confirm {
         stored: Some(Box::new(person("Made Up"))),
         new: Some(Box::new(Person { division: 654_321, company: "Other B.V.".to_owned(), ..person("Other One") })),
-        confirm: "made.up-confirm".to_owned(),
+        confirm: Secret::new("made.up-confirm"),
     };
     let got = ask(consent(Ok(confirm)), "GET", "/api/ConsentCallback?code=canary&state=canary").await;
     assert_eq!(got.status, 200);
@@ -115,19 +115,22 @@ async fn the_whole_page_that_asks_whether_another_user_is_meant() {
             </tr>
             </tbody>
             </table>
-            <p>What is loaded from then on is what the new user may see. It has to be said within 10 minutes and in this browser.</p>
+            <p>What is loaded from then on is what the new user may see. These buttons are good for 10 minutes in this browser; later the page Consent asks the same.</p>
             <form method="get">
             <input type="hidden" name="confirm" value="made.up-confirm">
             <button>Connect as this user</button>
             </form>
-            <p>To leave everything as it was, close this page.</p>
+            <form method="get">
+            <input type="hidden" name="discard" value="made.up-confirm">
+            <button>Leave it as it was</button>
+            </form>
             </main>
             <footer>Build. All times are UTC.</footer>
             </body>
             </html>"#]],
     );
 
-    let nobody = Finished::Confirm { stored: Some(Box::new(person("Made Up"))), new: None, confirm: "made.up-confirm".to_owned() };
+    let nobody = Finished::Confirm { stored: Some(Box::new(person("Made Up"))), new: None, confirm: Secret::new("made.up-confirm") };
     let got = ask(consent(Ok(nobody)), "GET", "/api/ConsentCallback?confirm=canary").await;
     assert_eq!(got.html.matches("<td>not told</td>").count(), 4, "{}", got.html);
 }

@@ -65,5 +65,5 @@ pub mod stored;
 pub mod telemetry;
 pub mod token;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "fuzz"))]
 mod tests;

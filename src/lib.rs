@@ -66,5 +66,5 @@ pub mod task;
 pub mod telemetry;
 pub mod token;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "fuzz"))]
 mod tests;

@@ -28,6 +28,7 @@ need() {
     command -v "$1" >/dev/null || die "$2 could not be installed; install it yourself and try again"
 }
 need cc build-essential
+need c++ build-essential
 need python3 python3-venv
 need npm npm
 need chromium chromium
@@ -95,7 +96,7 @@ if [ $# -gt 0 ]; then
     parts=("${chosen[@]}")
     only=${parts[*]#*|}
 fi
-# That one is no target of cargo's: it builds the library's tests again, with counters.
+# That one is no target of cargo's: it builds the library's tests again, with libFuzzer and counters.
 only=${only//--fuzz/}
 
 if [ $# = 0 ] || [ -n "${only// /}" ]; then

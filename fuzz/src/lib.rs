@@ -1,86 +1,71 @@
-//! A small fuzzer for the tests of `exact-token-broker`: no dependency, stable Rust.
+//! What the fuzz targets of `exact-token-broker` share.
 //!
-//! A target is a test that calls [`Target::run`] with a closure. It first tries every file of `fuzz/corpus/<target>/`, then inputs that are made of
-//! them. What takes a branch that none took before is kept to make more of. Where the build does not count branches (any but that of `fuzz/run.sh`),
-//! the label that the closure gives to each outcome takes their place.
+//! A target is a test that calls [`Target::run`] with a closure that feeds one input to a parser and gives back all that the product said. An input
+//! has failed when the closure panics, or when what it gives back holds [`MARKER`].
 //!
-//! An input has failed when the closure panics, does not come back, or prints [`MARKER`].
+//! An ordinary run of the tests tries each file of `fuzz/corpus/<target>/`. `fuzz/run.sh` builds the tests with the feature `libfuzzer` and with
+//! LLVM's coverage counters, and lets libFuzzer make more of these files, each target in a process of its own.
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `FUZZ_SECONDS` | how long each target runs; without it, [`BRIEF`] executions |
+//! | `FUZZ_SECONDS` | how long libFuzzer searches; without it, only the corpus is tried |
 //! | `FUZZ_SEED` | another seed than 1 |
-//! | `FUZZ_KEEP` | where set, what took a new branch is added to the corpus |
+//! | `FUZZ_KEEP` | where set, what took a new branch is added to the corpus, else it stays in `target/fuzz/<target>/` |
 
-mod coverage;
-mod mutation;
-mod random;
-mod watch;
+#[cfg(feature = "libfuzzer")]
+mod engine;
 
-use std::collections::HashSet;
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-use coverage::Coverage;
-use random::Random;
-use watch::Watch;
+use std::time::Duration;
 
 /// Stands where a secret would. No text that the product makes may hold it, whatever the letter case.
 pub const MARKER: &str = "MADEUPcanary";
 
-/// How many executions a target gets in an ordinary run of the tests, beside its corpus.
-pub const BRIEF: u64 = 2_000;
-
-/// How often a failed input is made smaller at most.
-const SHRINKS: usize = 2_000;
-
-/// What an execution came to.
-#[derive(Clone, Debug, Default)]
-pub struct Seen {
-    /// Names the kind of outcome in one of a few words.
-    pub label: String,
-    /// All that the product said: `Debug`, `Display`, bodies.
-    pub printed: String,
-}
-
-impl Seen {
-    /// An outcome of this kind that printed this.
-    pub fn new(label: impl Into<String>, printed: impl Into<String>) -> Self {
-        Self { label: label.into(), printed: printed.into() }
-    }
-}
-
-/// An input that failed.
-#[derive(Clone, Debug)]
-pub struct Found {
-    /// As small as it could be made.
-    pub input: Vec<u8>,
-    /// What happened.
-    pub why: String,
-}
+/// What texts of all kinds break at, beside what libFuzzer thinks of itself.
+const COMMON: &[&str] = &[
+    MARKER,
+    "\"MADEUPcanary\"",
+    "null",
+    "1e999",
+    "18446744073709551616",
+    "-9223372036854775809",
+    "253402300800",
+    "{\"a\":",
+    "\\u0000",
+    "\\ud800",
+    "\\\"",
+    "\u{feff}",
+    "\u{fffd}",
+    "\u{200b}",
+    "%00",
+    "%zz",
+    "%C3%A9",
+    "%2521",
+    "\r\n",
+    "://",
+];
 
 /// One parser.
 pub struct Target {
     name: &'static str,
-    words: Vec<&'static [u8]>,
+    words: Vec<&'static str>,
     longest: usize,
-    executions: Option<u64>,
-    seeds: Vec<Vec<u8>>,
+    patience: Duration,
 }
 
 impl Target {
     /// `name` is that of its folder in `fuzz/corpus/`.
     #[must_use]
     pub fn new(name: &'static str) -> Self {
-        Self { name, words: Vec::new(), longest: 4096, executions: None, seeds: Vec::new() }
+        Self { name, words: COMMON.to_vec(), longest: 4096, patience: Duration::from_secs(10) }
     }
 
-    /// Words that mean something to the parser.
+    /// Words that mean something to the parser. libFuzzer leaves out those of more than 64 bytes.
     #[must_use]
     pub fn words(mut self, words: &[&'static str]) -> Self {
-        self.words.extend(words.iter().map(|word| word.as_bytes()));
+        self.words.extend(words);
         self
     }
 
@@ -91,184 +76,102 @@ impl Target {
         self
     }
 
-    /// Exactly so many, and no files: for tests of the loop itself.
+    /// An input that takes longer hangs: 10 s, unless told.
     #[must_use]
-    pub fn only(mut self, executions: u64, seeds: &[&str]) -> Self {
-        self.executions = Some(executions);
-        self.seeds = seeds.iter().map(|seed| seed.as_bytes().to_vec()).collect();
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 
-    /// Runs until the time is over, and says how far it came.
+    /// Tries the corpus, or lets libFuzzer search.
     ///
     /// # Panics
     ///
-    /// When an input fails; and when the corpus has no file.
-    pub fn run(self, execute: impl Fn(&[u8]) -> Seen) {
-        let (name, seconds) = (self.name, variable("FUZZ_SECONDS").and_then(|text| text.parse().ok()).map(Duration::from_secs));
-        match self.search(seconds, &execute) {
-            Ok(report) => print(&format!("measured: fuzz {name}: {report}")),
-            Err(Found { input, why }) => {
-                let file = results().join(format!("{name}-{:016x}", hash(&input)));
-                let _ = fs::create_dir_all(results()).and_then(|()| fs::write(&file, &input));
-                panic!("{name}: {why}\ninput: \"{}\"\nalso in {}; once mended, keep it in fuzz/corpus/{name}/", input.escape_ascii(), file.display());
-            }
+    /// When an input fails; and when the corpus has no file. Where libFuzzer searches, the process ends instead.
+    pub fn run(self, execute: impl Fn(&[u8]) -> String + 'static) {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(self.name);
+        match variable("FUZZ_SECONDS") {
+            None => replay(&corpus, &execute),
+            Some(seconds) => self.search(&corpus, &seconds, execute),
         }
     }
 
-    /// The same, with what was found as the result.
-    ///
-    /// # Errors
-    ///
-    /// The input that failed.
-    ///
-    /// # Panics
-    ///
-    /// When the corpus has no file.
-    pub fn search(mut self, seconds: Option<Duration>, execute: &impl Fn(&[u8]) -> Seen) -> Result<String, Found> {
-        let began = now();
-        let seed = variable("FUZZ_SEED").and_then(|text| text.parse().ok()).unwrap_or(1);
-        let mut random = Random::new(seed ^ hash(self.name.as_bytes()));
-        if self.executions.is_none() {
-            self.seeds = corpus(self.name);
+    #[cfg(feature = "libfuzzer")]
+    fn search(&self, corpus: &Path, seconds: &str, execute: impl Fn(&[u8]) -> String + 'static) -> ! {
+        assert!(!files(corpus).is_empty(), "there is nothing in {}", corpus.display());
+        let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/fuzz");
+        let (found, words) = (results.join(self.name), results.join(format!("{}.dict", self.name)));
+        // What an earlier run found would make this one another.
+        if found.exists() {
+            fs::remove_dir_all(&found).expect("what was found earlier can be removed");
         }
-        assert!(!self.seeds.is_empty(), "{}: there is nothing in its corpus", self.name);
-        let mut loop_ =
-            Loop { coverage: Coverage::new(), labels: HashSet::new(), watch: Watch::begin(self.name), kept: Vec::new(), slowest: Duration::ZERO };
-        loop_.coverage.is_new();
-        for input in &self.seeds {
-            loop_.attempt(input, execute)?;
-        }
-        // All of them are parents, also those that show nothing new.
-        loop_.kept.clone_from(&self.seeds);
-        let from_files = loop_.kept.len();
-        let mut executions = u64::try_from(from_files).unwrap_or_default();
-        let most = match (self.executions, seconds) {
-            (Some(most), _) => most,
-            (None, Some(_)) => u64::MAX,
-            (None, None) => executions + BRIEF,
-        };
-        while executions < most && seconds.is_none_or(|seconds| executions % 64 != 0 || began.elapsed() < seconds) {
-            let [one, other] = [(); 2].map(|()| loop_.pick(&mut random));
-            let input = mutation::mutate(&loop_.kept[one], &loop_.kept[other], &self.words, self.longest, &mut random);
-            executions += 1;
-            if loop_.attempt(&input, execute)? {
-                if variable("FUZZ_KEEP").is_some() && self.executions.is_none() {
-                    keep(self.name, &input);
-                }
-                loop_.kept.push(input);
-            }
-        }
-        let guided =
-            if loop_.coverage.is_guided() { format!("{} branches taken", loop_.coverage.edges()) } else { "branches not counted".to_owned() };
-        Ok(format!(
-            "{executions} executions in {:.1} s, {from_files} inputs of the corpus and {} more kept, {guided}, {} kinds of outcome, slowest {:.1} ms",
-            began.elapsed().as_secs_f64(),
-            loop_.kept.len() - from_files,
-            loop_.labels.len(),
-            loop_.slowest.as_secs_f64() * 1e3
-        ))
+        fs::create_dir_all(&found).expect("a folder can be made in target/fuzz");
+        fs::write(&words, dictionary(&self.words)).expect("the dictionary can be written");
+        let mut options = vec![
+            format!("-max_total_time={seconds}"),
+            format!("-max_len={}", self.longest),
+            format!("-dict={}", words.display()),
+            format!("-artifact_prefix={}-", found.display()),
+            "-rss_limit_mb=2048".to_owned(),
+            format!("-seed={}", variable("FUZZ_SEED").as_deref().unwrap_or("1")),
+            "-print_final_stats=1".to_owned(),
+        ];
+        // libFuzzer writes into the first folder, and only reads the others.
+        let folders = if variable("FUZZ_KEEP").is_some() { vec![corpus] } else { vec![found.as_path(), corpus] };
+        options.extend(folders.iter().map(|folder| folder.display().to_string()));
+        engine::search(options, self.patience, Box::new(move |input| check(input, &execute)))
+    }
+
+    #[cfg(not(feature = "libfuzzer"))]
+    fn search(&self, _: &Path, _: &str, _: impl Fn(&[u8]) -> String) {
+        let Self { name, words, longest, patience } = self;
+        panic!("{name} ({} words, up to {longest} bytes, {patience:?}): built without libFuzzer, which fuzz/run.sh builds in", words.len());
     }
 }
 
-struct Loop {
-    coverage: Coverage,
-    labels: HashSet<String>,
-    watch: Watch,
-    kept: Vec<Vec<u8>>,
-    slowest: Duration,
-}
-
-impl Loop {
-    /// Half of the time one of the latest: they have been tried least.
-    fn pick(&self, random: &mut Random) -> usize {
-        let length = self.kept.len();
-        if random.below(2) == 0 { length - 1 - random.below(length.min(16)) } else { random.below(length) }
-    }
-
-    /// Whether it showed anything new.
-    fn attempt(&mut self, input: &[u8], execute: &impl Fn(&[u8]) -> Seen) -> Result<bool, Found> {
-        self.watch.looks_at(input);
-        let began = now();
-        let seen = outcome(input, execute);
-        let new = self.coverage.is_new();
-        self.slowest = self.slowest.max(began.elapsed());
-        match seen {
-            Ok(label) => Ok(self.labels.insert(label) | new),
-            Err(_) => Err(self.shrink(input.to_vec(), execute)),
+/// Each file as an input.
+fn replay(corpus: &Path, execute: &impl Fn(&[u8]) -> String) {
+    let files = files(corpus);
+    assert!(!files.is_empty(), "there is nothing in {}", corpus.display());
+    for file in files {
+        let input = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        if let Err(why) = check(&input, execute) {
+            panic!("{}: {why}", file.display());
         }
-    }
-
-    /// Takes away what need not be there for it to fail.
-    fn shrink(&self, mut input: Vec<u8>, execute: &impl Fn(&[u8]) -> Seen) -> Found {
-        let mut length = input.len().div_ceil(2);
-        for _ in 0..SHRINKS {
-            let smaller = (0..input.len()).step_by(length.max(1)).find_map(|at| {
-                let mut smaller = input.clone();
-                smaller.drain(at..(at + length).min(input.len()));
-                self.watch.looks_at(&smaller);
-                outcome(&smaller, execute).is_err().then_some(smaller)
-            });
-            match smaller {
-                Some(smaller) => input = smaller,
-                None if length <= 1 => break,
-                None => length = length.div_ceil(2),
-            }
-        }
-        let why = outcome(&input, execute).err().unwrap_or_else(|| "it failed once and not again".to_owned());
-        Found { input, why }
     }
 }
 
-/// The label, or why it failed.
-fn outcome(input: &[u8], execute: &impl Fn(&[u8]) -> Seen) -> Result<String, String> {
-    let seen = panic::catch_unwind(AssertUnwindSafe(|| execute(input))).map_err(|panic| {
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    files
+}
+
+/// Why the input failed, if it did.
+fn check(input: &[u8], execute: &impl Fn(&[u8]) -> String) -> Result<(), String> {
+    let said = panic::catch_unwind(AssertUnwindSafe(|| execute(input))).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
         format!("it panicked: {}", text.unwrap_or_default())
     })?;
-    let leaks = seen.printed.to_ascii_lowercase().contains(&MARKER.to_ascii_lowercase());
-    if leaks { Err(format!("it printed what stands for a secret: {}", seen.printed)) } else { Ok(seen.label) }
+    let leaks = said.to_ascii_lowercase().contains(&MARKER.to_ascii_lowercase());
+    if leaks { Err(format!("it printed what stands for a secret: {said}")) } else { Ok(()) }
 }
 
-/// Whether this build counts the branches that are taken.
-#[must_use]
-pub fn is_guided() -> bool {
-    Coverage::new().is_guided()
+/// In the form that libFuzzer reads: a word in a line, each byte as a number.
+#[cfg(any(feature = "libfuzzer", test))]
+fn dictionary(words: &[&str]) -> String {
+    use std::fmt::Write;
+    words.iter().fold(String::new(), |mut text, word| {
+        text.push('"');
+        word.bytes().for_each(|byte| write!(text, "\\x{byte:02x}").expect("a text takes all"));
+        text + "\"\n"
+    })
 }
 
-fn corpus(name: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
-    let mut files: Vec<PathBuf> = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-    files.sort();
-    files.iter().map(|file| fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))).collect()
-}
-
-fn keep(name: &str, input: &[u8]) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name).join(format!("found-{:016x}", hash(input)));
-    fs::write(&file, input).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-}
-
-/// Where failed inputs are left.
-pub(crate) fn results() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/fuzz")
-}
-
-/// FNV-1a: the same in every run.
-pub(crate) fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-#[expect(clippy::print_stdout, reason = "this is what a run is for")]
-fn print(line: &str) {
-    println!("{line}");
-}
-
-#[expect(clippy::disallowed_methods, reason = "how long the loop runs is the machine's time; no product code is measured by it")]
-fn now() -> Instant {
-    Instant::now()
-}
-
-#[expect(clippy::disallowed_methods, reason = "these are for the loop, not for the product")]
+#[expect(clippy::disallowed_methods, reason = "these are for the targets, not for the product")]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }
+
+#[cfg(test)]
+mod tests;

@@ -172,7 +172,7 @@ mod tests {
     }
 
     mod fuzz {
-        use fuzzing::{Seen, Target};
+        use fuzzing::Target;
 
         use super::*;
 
@@ -191,9 +191,8 @@ mod tests {
             Target::new("local-settings").words(&words).run(|input| {
                 let source = Source::default().with_file(input);
                 let config = source.config(Path::new("/app"));
-                let label = format!("{} {}", source.values.len(), config.as_ref().map_or_else(|error| error.problems.len(), |_| 0));
                 let said = config.as_ref().map_or_else(ToString::to_string, |config| config.remarks.join("; "));
-                Seen::new(label, format!("{source:?} {config:?} {said}"))
+                format!("{source:?} {config:?} {said}")
             });
         }
     }

@@ -78,15 +78,14 @@ mod tests {
     }
 
     mod fuzz {
-        use fuzzing::{Seen, Target};
+        use fuzzing::Target;
 
         #[test]
         fn log_filter() {
             let words = ["exact_token_broker", "exact_token_broker::token", "info", "DEBUG", "off", "hyper", "=", ",", "4"];
             Target::new("log-filter").words(&words).run(|input| {
-                let (targets, problem) = super::super::parse(Some(&String::from_utf8_lossy(input)));
-                let label = format!("{} {}", targets.iter().count(), problem.is_some());
-                Seen::new(label, problem.unwrap_or_default())
+                let (_, problem) = super::super::parse(Some(&String::from_utf8_lossy(input)));
+                problem.unwrap_or_default()
             });
         }
     }

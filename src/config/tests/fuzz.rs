@@ -1,6 +1,6 @@
-//! Settings of every kind, by the loop of `fuzz/`: `NAME=value`, a line each.
+//! Settings of every kind, for the fuzzer: `NAME=value`, a line each.
 
-use fuzzing::{Seen, Target};
+use fuzzing::Target;
 
 use super::super::base_url::is_loopback;
 use super::super::{names, port};
@@ -34,16 +34,13 @@ fn settings() {
                 assert!(!config.exact.client_secret.reveal().trim().is_empty() && !config.exact.client_id.trim().is_empty());
                 assert!(port.is_empty());
                 let _ = (config.consent_url(), app_root(lookup, Path::new("/app")), filter);
-                Seen::new(
-                    format!("{:?} {}", config.store, config.remarks.len()),
-                    format!("{config:?} {:?} {:?} {}", config.exact, config.store, config.remarks.join("; ")),
-                )
+                format!("{config:?} {:?} {:?} {}", config.exact, config.store, config.remarks.join("; "))
             }
             Err(error) => {
                 assert!(!error.problems.is_empty());
                 let names: Vec<&str> = error.problems.iter().filter_map(|problem| problem.split_once(':')).map(|(name, _)| name).collect();
                 assert_eq!(names.len(), error.problems.len(), "each names its setting: {error}");
-                Seen::new(names.first().copied().unwrap_or_default(), format!("{error} {error:?} {port}"))
+                format!("{error} {error:?} {port}")
             }
         }
     });

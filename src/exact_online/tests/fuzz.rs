@@ -1,6 +1,6 @@
-//! Odd replies of the token service, by the loop of `fuzz/`.
+//! Odd replies of the token service, for the fuzzer.
 
-use fuzzing::{Seen, Target};
+use fuzzing::Target;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -79,7 +79,7 @@ impl Message {
 #[test]
 fn token_reply() {
     Target::new("token-reply").words(WORDS).run(|input| {
-        let Some(message) = Message::read(input) else { return Seen::default() };
+        let Some(message) = Message::read(input) else { return String::new() };
         let Message { status, headers, body } = &message;
         let sent = Secret::new(SENT);
         let reply = classify(&sent, *status, headers, body);
@@ -89,8 +89,7 @@ fn token_reply() {
             CodeReply::Refused => assert!(matches!(reply, Reply::Unclear(_)) && status.is_client_error() && body.cut.is_none()),
             CodeReply::Other(other) => assert_eq!(told(other), told(&reply)),
         }
-        let label = told(&reply).split([' ', ',']).take(2).collect::<String>();
-        Seen::new(label.get(..12).unwrap_or(&label), format!("{reply:?} {reply:#?} {} {code:?}", displayed(&reply)))
+        format!("{reply:?} {reply:#?} {} {code:?}", displayed(&reply))
     });
 }
 
@@ -149,6 +148,6 @@ fn current_me() {
             }
         }
         // Names and numbers of a person are shown to people; nothing else of the body may come out.
-        Seen::new(if person.is_some() { "somebody" } else { "nobody" }, "")
+        String::new()
     });
 }

@@ -1,8 +1,8 @@
-//! Whatever the host forwards, by the loop of `fuzz/`.
+//! Whatever the host forwards, for the fuzzer.
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method};
-use fuzzing::{Seen, Target};
+use fuzzing::Target;
 use serde_json::Value;
 
 use super::super::reply::{Refused, Reply};
@@ -12,9 +12,8 @@ use super::*;
 use crate::consent::{Callback, Waiting};
 
 /// A refusal, and all that is made of it.
-fn refused(refused: Refused) -> Seen {
-    let label = format!("{refused:?}");
-    Seen::new(&label, format!("{label} {}", Reply::Refused(refused).description()))
+fn refused(refused: Refused) -> String {
+    format!("{refused:?} {}", Reply::Refused(refused).description())
 }
 
 #[test]
@@ -27,7 +26,7 @@ fn timer_envelope() {
                 assert_eq!(value["Data"]["timer"]["IsPastDue"], tick.past_due);
                 assert!(value["Metadata"]["sys"].is_object() || value["Metadata"]["sys"].is_array());
             }
-            Seen::new(format!("{tick:?}"), format!("{tick:?}"))
+            format!("{tick:?}")
         }
         Err(why) => refused(why),
     });
@@ -41,7 +40,7 @@ fn get_token_query() {
         match ask::read(Some(&query)) {
             Ok(ask) => {
                 assert!((0..=540).contains(&ask.min_validity.as_secs()) && (0..=200).contains(&ask.max_wait.as_secs()));
-                Seen::new(format!("{} {}", ask.min_validity == Ask::DEFAULT_MIN_VALIDITY, ask.max_wait == Ask::DEFAULT_MAX_WAIT), format!("{ask:?}"))
+                format!("{ask:?}")
             }
             Err(why) => refused(why),
         }
@@ -78,7 +77,7 @@ fn consent_request() {
         let mut lines = head.lines();
         let (method, target) = lines.next().and_then(|line| line.split_once(' ')).unwrap_or(("GET", ""));
         let method = Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET);
-        let Ok(mut request) = Request::builder().method(&method).uri(target).body(Body::empty()) else { return Seen::new("no target", "") };
+        let Ok(mut request) = Request::builder().method(&method).uri(target).body(Body::empty()) else { return String::new() };
         for (name, value) in lines.filter_map(|line| line.split_once(':')) {
             if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.trim().as_bytes())) {
                 request.headers_mut().append(name, value);
@@ -86,7 +85,7 @@ fn consent_request() {
         }
         let route = match Route::of(request.uri().path(), &method) {
             Ok(route) if route.is_for_a_browser() => route,
-            Ok(route) => return Seen::new(format!("{route:?}"), ""),
+            Ok(_) => return String::new(),
             Err(why) => return refused(why),
         };
         match consent::Wish::of(route, &request.into_parts().0, body.as_bytes()) {
@@ -96,8 +95,7 @@ fn consent_request() {
                 }
                 // The name of a version is no secret: the status tells it.
                 let named = matches!(&wish, consent::Wish::Decide(Waiting::Named(_), _));
-                let printed = if named { "Named".to_owned() } else { format!("{wish:?} {wish:#?}") };
-                Seen::new(printed.split([' ', '(']).next().unwrap_or_default(), &printed)
+                if named { String::new() } else { format!("{wish:?} {wish:#?}") }
             }
             Err(why) => refused(why),
         }

@@ -57,6 +57,7 @@ pub mod exact_online;
 pub mod functions;
 pub mod get_token;
 pub mod http;
+pub mod live;
 pub mod local;
 pub mod ports;
 pub mod refresh_token;

@@ -5,6 +5,7 @@
 
 mod fields;
 mod me;
+pub mod probe;
 pub mod region;
 pub mod request;
 pub mod response;

@@ -24,10 +24,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("consent", &["ports", "refresh_token", "token"]),
     ("status", &["get_token", "ports", "refresh_token", "token"]),
     ("doctor", &["ports", "token"]),
+    ("live", &["ports", "token"]),
     ("config", &["azure", "exact_online", "token"]),
     ("telemetry", &[]),
     ("functions", &["config", "consent", "get_token", "refresh_token", "status", "token"]),
-    ("cli", &["app", "config", "consent", "functions", "get_token", "refresh_token", "status", "telemetry", "token"]),
+    ("cli", &["app", "config", "consent", "functions", "get_token", "live", "refresh_token", "status", "telemetry", "token"]),
 ];
 
 fn root() -> &'static Path {
@@ -153,6 +154,7 @@ fn a_secret_is_opened_in_few_files() {
         "azure/key_vault/mod.rs",
         "azure/shared_key.rs",
         "cli/consent.rs",
+        "cli/live.rs",
         "cli/mod.rs",
         "consent/import.rs",
         "consent/mod.rs",

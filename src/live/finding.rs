@@ -208,6 +208,8 @@ impl Previous {
 pub fn lifetime(expires_in: SignedDuration) -> String {
     match (expires_in - RENEWAL_WINDOW).as_secs() {
         570 => "nothing to set".to_owned(),
-        gate => format!("nothing to set: the program refreshes {gate} s after a grant then; but the checks above were timed for 570 s, so doubt them"),
+        gate => {
+            format!("nothing to set: the program refreshes {gate} s after a grant then; but the checks above were timed for 570 s, so doubt them")
+        }
     }
 }

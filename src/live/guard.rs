@@ -42,12 +42,11 @@ impl Stored {
             }
             None => None,
         };
-        let version = match named {
-            Some(version) => Some(version),
-            None => {
-                let versions = vault.list().await.map_err(|error| unreadable(&error))?;
-                versions.into_iter().max_by_key(|entry| entry.created).map(|entry| entry.version)
-            }
+        let version = if named.is_some() {
+            named
+        } else {
+            let versions = vault.list().await.map_err(|error| unreadable(&error))?;
+            versions.into_iter().max_by_key(|entry| entry.created).map(|entry| entry.version)
         };
         if let Some(version) = version {
             let credential = vault.get(&version).await.map_err(|error| unreadable(&error))?;

@@ -23,9 +23,9 @@ use finding::Findings;
 use plan::{Asked, Ended, Next, Plan, Step};
 
 /// Minutes that an experiment takes, if no reply is odd.
-pub const MINUTES: [i64; 2] = [28, 60];
+pub const MINUTES: [i64; 2] = [19, 60];
 /// Token requests that it makes, if no reply is odd.
-pub const REQUESTS: [usize; 2] = [10, 13];
+pub const REQUESTS: [usize; 2] = [9, 13];
 
 /// One run.
 pub struct Experiment {
@@ -89,14 +89,14 @@ pub struct Report {
 }
 
 impl Experiment {
-    /// Asks until all is asked, or until `stop`: then a request that is under way is waited for, at most 100 s.
-    pub async fn run(&self, start: Start, stop: impl Future<Output = ()>, tell: &mut (dyn FnMut(Event<'_>) + Send)) -> Report {
+    /// Asks until all is asked, or until `interruption`: then a request that is under way is waited for, at most 100 s.
+    pub async fn run(&self, start: Start, interruption: impl Future<Output = ()>, tell: &mut (dyn FnMut(Event<'_>) + Send)) -> Report {
         let began = self.clock.now();
         let (mut plan, redirect_uri) = match start {
             Start::Token(token) => (Plan::with_token(token, began), String::new()),
             Start::Code(code, redirect_uri) => (Plan::with_code(code, began), redirect_uri),
         };
-        let (mut stop, mut stopped) = (pin!(stop), false);
+        let (mut interruption, mut interrupted) = (pin!(interruption), false);
         let (mut records, mut expires_in) = (Vec::new(), None);
         loop {
             let (until, step) = match plan.next(self.clock.now()) {
@@ -112,7 +112,7 @@ impl Experiment {
             };
             tokio::select! {
                 biased;
-                () = &mut stop => {
+                () = &mut interruption => {
                     plan.interrupt();
                     continue;
                 }
@@ -128,8 +128,8 @@ impl Experiment {
                     tokio::select! {
                         biased;
                         probed = &mut asking => break probed,
-                        () = &mut stop, if !stopped => {
-                            stopped = true;
+                        () = &mut interruption, if !interrupted => {
+                            interrupted = true;
                             tell(Event::Finishing);
                         }
                     }
@@ -147,7 +147,7 @@ impl Experiment {
                 }
                 records.push(record);
             }
-            if stopped {
+            if interrupted {
                 plan.interrupt();
             }
         }

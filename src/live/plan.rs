@@ -187,7 +187,9 @@ impl Plan {
         if matches!(self.ended, Some(Ended::Complete)) {
             return Vec::new();
         }
-        let mut left: Vec<Step> = Step::ALL.into_iter().filter(|step| *step >= self.step && !self.was_granted(*step)).collect();
+        // The dead token comes in between where it can, and last of all where it cannot.
+        let from = if self.step == Step::DeadToken && self.new_one_used.is_none() { Step::ThirdUse } else { self.step };
+        let mut left: Vec<Step> = Step::ALL.into_iter().filter(|step| *step >= from && !self.was_granted(*step)).collect();
         if gate(&self.asked) != Gate::NotSeen {
             left.retain(|step| *step != Step::TooEarlyOnPurpose);
         }
@@ -212,7 +214,7 @@ impl Plan {
         if let Some(ended) = self.ended {
             return Next::Done(ended);
         }
-        let mut ungranted = self.asked.iter().rev().filter(|asked| !asked.answer.is_granted() && asked.answer != Answer::NotSent);
+        let mut ungranted = self.asked.iter().rev().filter(|asked| !matches!(asked.answer, Answer::Granted | Answer::NotSent));
         let allowed_at = ungranted.nth(UNGRANTED_AN_HOUR - 1).map_or(now, |asked| asked.at + HOUR + MOMENT);
         let not_before = self.not_before.max(allowed_at);
         if now < not_before { Next::Wait(not_before, self.step) } else { Next::Ask(self.step) }
@@ -258,7 +260,8 @@ impl Plan {
 
     fn following(&mut self, asked: Asked, now: Timestamp) -> Option<(Step, Timestamp)> {
         let granted = asked.answer.is_granted();
-        let open = self.last_grant.map_or(now, |grant| grant + GATE).max(now);
+        let gated = gate(&self.asked) != Gate::None;
+        let open = self.last_grant.filter(|_| gated).map_or(now, |grant| grant + GATE).max(now);
         let used = self.previous.as_ref().map_or(now, |(_, used)| *used);
         let new_one_used = self.new_one_used.unwrap_or(now);
         match asked.step {
@@ -267,7 +270,7 @@ impl Plan {
             Step::FirstUse => Some((Step::Unused1s, used + MOMENT)),
             Step::Unused1s => Some((Step::Unused60s, used + MINUTE)),
             Step::Unused60s => Some((Step::Unused9m36s, open.max(used + LATE))),
-            Step::Unused9m36s if granted => Some((Step::UnusedAgain, open)),
+            Step::Unused9m36s if granted => Some((Step::UnusedAgain, open.max(used + LATE + GATE))),
             Step::Unused9m36s | Step::UnusedAgain => Some((Step::SecondUse, open)),
             Step::TooEarlyOnPurpose if granted => Some((Step::Used1s, new_one_used + MOMENT)),
             Step::SecondUse | Step::TooEarlyOnPurpose => Some(self.with_the_gate_closed(now).unwrap_or((Step::ThirdUse, open))),

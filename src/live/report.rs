@@ -30,7 +30,7 @@ impl fmt::Display for Report {
             writeln!(f, "  Not asked, if it had gone on as usual:")?;
             self.left.iter().try_for_each(|step| writeln!(f, "    {}", step.words()))?;
         }
-        write!(f, "  {} token requests, {} of them without a pair. Nothing was stored.", self.records.len(), self.ungranted())
+        write!(f, "  {} token requests, {} of them without a pair. The store was not touched.", self.records.len(), self.ungranted())
     }
 }
 
@@ -79,7 +79,12 @@ impl Report {
         let granted = self.records.iter().rev().find(|record| record.asked.answer == Answer::Granted);
         let members = granted.and_then(|record| record.looks.as_ref()).map(|looks| looks.members.as_slice()).unwrap_or_default();
         let kind = members.iter().find(|(name, _)| name == "expires_in").map_or("", |(_, kind)| kind.as_str());
-        finding(f, "expires_in", &format!("{} s, as {kind}", expires_in.as_secs()), &format!("{}; strings and numbers are read", lifetime(expires_in)))
+        finding(
+            f,
+            "expires_in",
+            &format!("{} s, as {kind}", expires_in.as_secs()),
+            &format!("{}; strings and numbers are read", lifetime(expires_in)),
+        )
     }
 
     /// Each that was different from those before it.
@@ -141,7 +146,9 @@ impl fmt::Display for Ended {
             Self::NotRotated => "A grant brought the same refresh token back: where tokens do not change, there is no previous one to ask about.",
             Self::Throttled => "Exact Online asks for patience: do not run it again before an hour has gone by.",
             Self::Misconfigured => "Exact Online does not accept the app: check EXACT_CLIENT_ID, EXACT_CLIENT_SECRET and EXACT_REGION.",
-            Self::Interrupted => "It was interrupted. The chain itself may live on at Exact Online for 30 days; its last token is forgotten here unless kept.",
+            Self::Interrupted => {
+                "It was interrupted. The chain itself may live on at Exact Online for 30 days; its last token is forgotten here unless kept."
+            }
         })
     }
 }

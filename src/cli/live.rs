@@ -54,22 +54,23 @@ pub(super) async fn live(current: &Path, consent: bool, yes: bool, keep: Option<
 
 fn beforehand(place: &str, empty: bool, keeps: bool) -> String {
     let compared = if empty {
-        format!("{place} holds nothing, so there was nothing to compare with. See to it yourself that the chain is not one that anybody needs.")
+        format!("{place} holds nothing,\nso there was nothing to compare with: see to it yourself that the chain is one that nobody needs.")
     } else {
-        format!("{place} holds a chain of another app. It is only read, to make sure that the checks do not run on it.")
+        format!("{place} holds a chain of another app.\nIt is only read, to make sure that the checks do not run on it.")
     };
-    let newest =
-        if keeps { "The newest refresh token is kept in the file that you named." } else { "The newest refresh token is forgotten at the end." };
+    let newest = if keeps { "kept in the file that you named" } else { "forgotten at the end" };
     let ([least, most], [few, many]) = (MINUTES, REQUESTS);
     format!(
-        "These checks use refresh tokens that were used before, on purpose. Exact Online may end the chain that they run on, and a new log-in with the same \
-         app and user ends it, too: take an app registration that was made for this.\n\
-         They take {least} to {most} minutes and {few} to {many} token requests, more if a reply is odd or the token is younger than 10 minutes. At most \
-         {UNGRANTED_AN_HOUR} requests in an hour are refused (Exact blocks an app after 10 errors in an hour), so use the app for nothing else in the hour \
-         before and meanwhile.\n\
-         {compared}\n\
-         Nothing is stored. {newest} Ctrl+C ends it with a report of what was found until then; if it is killed, what it has printed is the report, and the \
-         last line that begins with \"next\" says what is left. Each run begins anew.\n"
+        "These checks send refresh tokens that were used before, on purpose. Exact Online may end the chain that\n\
+         they run on, and a new log-in with the same app and user ends it, too: take an app registration that was\n\
+         made for this.\n\n\
+         They take {least} to {most} minutes and {few} to {many} token requests; more if a reply is odd, or if the last pair is\n\
+         younger than 10 minutes. At most {UNGRANTED_AN_HOUR} requests in an hour bring nothing (Exact blocks an app after 10 errors in\n\
+         an hour), so use the app for nothing else in the hour before and meanwhile.\n\n\
+         {compared}\n\n\
+         Nothing is stored; the newest refresh token is {newest}. Ctrl+C ends it with a report of what was\n\
+         found until then. If it is killed, what it has printed is the report, and its last line that begins with\n\
+         \"next\" says what is left. Each run begins anew.\n"
     )
 }
 

@@ -163,7 +163,7 @@ impl Grace {
             Self::None => [
                 "a used refresh token is dead, at the latest when the 570 s are over",
                 "a reply of Exact that gets lost costs the chain, so the fewer refreshes, the better: set REFRESH_POLICY=on-demand where loads run a few times \
-                 a day. With keep-warm there are up to 144 refreshes a day, each with this risk",
+                 a day. With keep-warm there are some 144 refreshes a day, each with this risk",
             ],
             Self::EndsBeforeTheGateOpens => [
                 "a used refresh token works for a while, but no more when the 570 s are over, before which it brings nothing",

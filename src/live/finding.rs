@@ -2,7 +2,8 @@
 
 use jiff::SignedDuration;
 
-use super::plan::{Answer, Asked, Ended, Step};
+use super::plan::Ended;
+use super::step::{Answer, Asked, Step};
 use crate::token::credential::RENEWAL_WINDOW;
 
 /// Sooner than this after a grant Exact's gate is closed, however long replies were on their way: 570 s, less half a minute.

@@ -2,12 +2,13 @@
 //! come before the look at the token.
 //!
 //! Nothing here runs by itself, and nothing here can write to a store: a [`TokenProbe`] and a [`Clock`] are all that an experiment has. Reading order:
-//! [`plan`] (what is asked, and when), [`finding`] (what follows from the answers), `report` (the text), [`guard`] (what it must not run on).
+//! [`step`] and [`plan`] (what is asked, and when), [`finding`] (what follows from the answers), `report` (the text), [`guard`] (what it must not run on).
 
 pub mod finding;
 pub mod guard;
 pub mod plan;
 mod report;
+pub mod step;
 
 pub use report::clock;
 
@@ -20,7 +21,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::ports::{Clock, Looks, Probed, TokenProbe};
 use crate::token::{Reply, Secret};
 use finding::Findings;
-use plan::{Asked, Ended, Next, Plan, Step};
+use plan::{Ended, Next, Plan};
+use step::{Asked, Step};
 
 /// Minutes that an experiment takes, if no reply is odd.
 pub const MINUTES: [i64; 2] = [19, 60];

@@ -5,7 +5,8 @@ use std::fmt;
 use jiff::SignedDuration;
 
 use super::finding::{Previous, lifetime};
-use super::plan::{Answer, Asked, Ended, Step, Subject};
+use super::plan::Ended;
+use super::step::{Answer, Asked, Step, Subject};
 use super::{Record, Report};
 use crate::ports::Looks;
 use crate::token::reply::Refusal;

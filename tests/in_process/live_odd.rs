@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use exact_token_broker::live::Start;
 use exact_token_broker::live::finding::{Gate, Grace, Previous};
-use exact_token_broker::live::plan::{Answer, Ended, Step};
+use exact_token_broker::live::plan::Ended;
+use exact_token_broker::live::step::{Answer, Step};
 use exact_token_broker::ports::Clock;
 use exact_token_broker::token::Secret;
 use simulators::exact_online::{self as simulated, Config, ExpiresIn, Fault, OddGrant, OldToken, TooEarly, User, bodies};

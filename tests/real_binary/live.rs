@@ -252,8 +252,8 @@ async fn a_log_in_begins_it_and_only_its_own_comes_back() {
     let mut running = Running { child, lines, said: String::new() };
     running.until("/api/oauth2/auth?").await;
     let (_, query) = running.said.rsplit_once('?').unwrap();
-    let state = form_urlencoded::parse(query.trim().as_bytes()).find(|(name, _)| name == "state").unwrap().1.into_owned();
-    stdin.write_all(paste(&state).as_bytes()).await.unwrap();
+    let ours = form_urlencoded::parse(query.trim().as_bytes()).find(|(name, _)| name == "state").unwrap().1.into_owned();
+    stdin.write_all(paste(&ours).as_bytes()).await.unwrap();
     running.until("the code of the log-in: granted").await;
     running.until("next at 0:09:31: the given token").await;
     running.send(Signal::INT);

@@ -207,18 +207,20 @@ fn functions_routes_and_readme_agree() {
 
 /// What an operator reads there he can search for in what the program says.
 #[test]
-fn what_the_operators_page_quotes_is_what_the_program_says() {
+fn what_the_pages_quote_is_what_the_program_says() {
     let mut program = String::new();
     for file in sources(&root().join("src")) {
         // A sentence that goes on in the next line of the source is one sentence.
         let text = fs::read_to_string(file).unwrap();
         program.push_str(&code(&text).split("\\\n").map(str::trim_start).collect::<String>());
     }
-    let page = read("docs/operations.md");
-    let quotes: Vec<&str> = page.lines().filter(|line| line.starts_with('|')).flat_map(|line| line.split('"').skip(1).step_by(2)).collect();
-    assert!(quotes.len() > 25, "the table was found");
-    let missing: Vec<&&str> = quotes.iter().filter(|quote| !program.contains(**quote)).collect();
-    assert!(missing.is_empty(), "{missing:#?}");
+    for (page, least) in [("docs/operations.md", 25), ("docs/live-checks.md", 12)] {
+        let text = read(page);
+        let quotes: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).flat_map(|line| line.split('"').skip(1).step_by(2)).collect();
+        assert!(quotes.len() > least, "the table of {page} was found");
+        let missing: Vec<&&str> = quotes.iter().filter(|quote| !program.contains(**quote)).collect();
+        assert!(missing.is_empty(), "{page}: {missing:#?}");
+    }
 }
 
 /// Over 400 lines is a question; this asks it.

@@ -50,6 +50,9 @@ const WORDS: &[&str] = &[
     "nodivisionaccess",
 ];
 
+/// Headers whose value may be repeated where it is a number.
+const NUMBERED: [&str; 3] = ["content-length", "ratelimit", "retry-after"];
+
 #[async_trait]
 impl TokenProbe for ExactOnline {
     async fn probe(&self, refresh_token: &Secret) -> Probed {
@@ -78,8 +81,8 @@ fn probed(sent: Result<Answer, Reply>, reply: impl Fn(&Answer) -> Reply) -> Prob
 pub fn looks(status: u16, headers: &HeaderMap, body: &[u8]) -> Looks {
     let mut told = Vec::new();
     for name in headers.keys() {
+        let values = headers.get_all(name).iter().map(|value| header(name.as_str(), value)).collect::<Vec<_>>();
         let name = if is_name(name.as_str()) { name.as_str() } else { "a header with an odd name" };
-        let values = headers.get_all(name).iter().map(value).collect::<Vec<_>>();
         told.push((name.to_owned(), values.join(" and ")));
     }
     let json = serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body));
@@ -96,9 +99,10 @@ pub fn looks(status: u16, headers: &HeaderMap, body: &[u8]) -> Looks {
     Looks { status, headers: told, body, members }
 }
 
-fn value(value: &HeaderValue) -> String {
+fn header(name: &str, value: &HeaderValue) -> String {
     let Ok(text) = value.to_str() else { return "not text".to_owned() };
-    let known = text.split([';', ',']).map(str::trim).all(is_known);
+    let counts = NUMBERED.iter().any(|numbered| name.contains(numbered));
+    let known = text.split([';', ',']).map(str::trim).all(is_known) || (counts && is_number(text));
     let reason = text.split_once(':').map(|(reason, _)| reason.trim()).filter(|reason| is_known(reason));
     match reason {
         _ if known => text.to_owned(),
@@ -123,7 +127,7 @@ fn member(name: &str, value: &Value) -> String {
 }
 
 fn is_known(text: &str) -> bool {
-    is_number(text) || WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
+    WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
 fn is_number(text: &str) -> bool {
@@ -204,6 +208,8 @@ mod tests {
             header("reason", "MADEUPcanary"),
             header("content-type", "canary/canary"),
             header("x-123-canary", "1"),
+            header("x-session", "123456").replace("123456", "canary"),
+            body(r#"{"refresh_token":"123456"}"#).replace("123456", "canary"),
             body(r#"{"MADEUPcanary":1}"#),
             body(r#"{"expires_in":"MADEUPcanary"}"#),
             body(r#"{"error":"MADEUPcanary"}"#),

@@ -170,3 +170,25 @@ async fn where_exact_is_not_reached_it_is_tried_again_and_then_given_up() {
     let (report, said, _) = stage.run(start, pending()).await;
     assert_eq!((report.ended, report.records.len()), (Ended::NoClearAnswer, 3), "{said}");
 }
+
+/// Time, requests, and requests without a pair, as `docs/live-checks.md` has them.
+#[tokio::test(start_paused = true)]
+async fn what_it_costs_is_what_the_page_says() {
+    use simulated::{Gate, Grace};
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/live-checks.md")).unwrap();
+    for (name, grace, gate) in [
+        ("without a grace, 570 s first", Grace::None, Gate::BeforeTokenCheck),
+        ("without a grace, token first", Grace::None, Gate::AfterTokenCheck),
+        ("with 10 minutes of grace, 570 s first", Grace::Seconds(600), Gate::BeforeTokenCheck),
+        ("with 10 minutes of grace, token first", Grace::Seconds(600), Gate::AfterTokenCheck),
+        ("good until the new one is used, 570 s first", Grace::UntilNewUsed, Gate::BeforeTokenCheck),
+        ("good until the new one is used, token first", Grace::UntilNewUsed, Gate::AfterTokenCheck),
+        ("without a grace and without the 570 s", Grace::None, Gate::Off),
+        ("with a grace and without the 570 s", Grace::UntilNewUsed, Gate::Off),
+    ] {
+        let report = found(Config { grace, gate, ..Config::default() }).await;
+        let minutes = (report.records.last().unwrap().at.as_secs() + 30) / 60;
+        let row = format!("| {name} | {minutes} min | {} | {} |", report.records.len(), report.ungranted());
+        assert!(page.contains(&row), "{row}");
+    }
+}

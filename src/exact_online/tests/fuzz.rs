@@ -4,6 +4,7 @@ use fuzzing::{Seen, Target};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::super::probe;
 use super::super::response::classify_code;
 use super::properties::displayed;
 use super::*;
@@ -90,7 +91,11 @@ fn token_reply() {
             CodeReply::Other(other) => assert_eq!(told(other), told(&reply)),
         }
         let label = told(&reply).split([' ', ',']).take(2).collect::<String>();
-        Seen::new(label.get(..12).unwrap_or(&label), format!("{reply:?} {reply:#?} {} {code:?}", displayed(&reply)))
+        // Names are told, if they look like names: of what else a report says, nothing may come from the reply.
+        let looks = probe::looks(status.as_u16(), headers, &body.bytes);
+        let values: Vec<String> = looks.headers.into_iter().chain(looks.members).map(|(_, value)| value).collect();
+        let printed = format!("{reply:?} {reply:#?} {} {code:?} {} {values:?}", displayed(&reply), looks.body);
+        Seen::new(label.get(..12).unwrap_or(&label), printed)
     });
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use azure_core::http::Transport;
@@ -77,8 +78,8 @@ impl Broker {
     }
 
     /// Tries to store a grant that is not stored yet. Why it still is not, if it is not.
-    pub async fn save_unsaved(&self) -> Option<String> {
-        self.refresher.save_unsaved(crate::refresh_token::PASS).await
+    pub async fn save_unsaved(&self, within: Duration) -> Option<String> {
+        self.refresher.save_unsaved(within).await
     }
 
     /// What a person at a browser or a shell does to begin a chain.

@@ -154,12 +154,13 @@ impl Call<'_> {
         let mut tried = None;
         loop {
             let view = self.this.view();
-            if let Answer::Token { remaining } = answer(view.servable.as_deref(), view.served_at, self.ask.min_validity) {
+            if let Answer::Token { remaining } = self.answer_from(&view) {
                 return Ok(self.this.hand_out(&view, remaining, looked.err()));
             }
             if view.is_older(BAD_NEWS_KEEPS) {
                 looked = self.look_if_older(BAD_NEWS_KEEPS).await;
-                if looked.is_ok() {
+                // A look that failed may still have brought what the vault has.
+                if looked.is_ok() || self.is_satisfied_by(&self.this.view()) {
                     continue;
                 }
             }
@@ -172,6 +173,14 @@ impl Call<'_> {
                 Next::Refuse(no_token) => return Err(no_token),
             }
         }
+    }
+
+    fn answer_from(&self, view: &View) -> Answer {
+        answer(view.servable.as_deref(), view.served_at, self.ask.min_validity)
+    }
+
+    fn is_satisfied_by(&self, view: &View) -> bool {
+        matches!(self.answer_from(view), Answer::Token { .. })
     }
 
     /// What to do about a token that will not do. `tried` is how this call's pass ended, if there was one since the last wait.
@@ -223,7 +232,13 @@ impl Call<'_> {
             biased;
             outcome = &mut pass => return Ok(outcome),
             () = granted => {}
-            () = clock.sleep(self.left()) => return Err(unavailable("the refresh takes longer than max_wait allows; it goes on", RETRY_AFTER)),
+            () = clock.sleep(self.left()) => {
+                // What an earlier process had stored may have been found by then, and only the lock not be given back yet.
+                if self.is_satisfied_by(&self.this.view()) {
+                    return Ok(Outcome::Refreshed);
+                }
+                return Err(unavailable("the refresh takes longer than max_wait allows; it goes on", RETRY_AFTER));
+            }
         }
         tokio::select! {
             biased;
@@ -248,7 +263,7 @@ impl Call<'_> {
         if !view.is_older(age) {
             return Ok(());
         }
-        let served = matches!(answer(view.servable.as_deref(), view.served_at, self.ask.min_validity), Answer::Token { .. });
+        let served = self.is_satisfied_by(&view);
         let limit = if served { LOOK } else { self.left().max(LOOK) };
         tokio::select! {
             biased;

@@ -21,7 +21,7 @@
 //! | [`azure`] | the store for production: credentials in Key Vault, the ledger as a blob whose lease is the lock, the app's identity |
 //! | [`functions`] | the host's protocol, the routes, the pages for a person; the only status table |
 //! | [`cli`] | the commands; the only place that prints |
-//! | [`config`], [`telemetry`], [`clock`], [`app`] | settings, log lines, the machine's clocks, and the only wiring |
+//! | [`config`], [`telemetry`], [`clock`], [`task`], [`app`] | settings, log lines, the machine's clocks, work that nobody waits for, and the only wiring |
 //!
 //! Arrows: `cli`, `functions` → use cases (`refresh_token`, `get_token`, `consent`, `adopt`, `status`, `doctor`, `live`) → `ports`, `token`; adapters (`exact_online`,
 //! `azure`, `local`, `stored`, `clock`) → `ports`, `token`; `token` → nothing; `app` alone knows them all. A test holds the code to this.
@@ -64,6 +64,7 @@ pub mod ports;
 pub mod refresh_token;
 pub mod status;
 pub mod stored;
+pub mod task;
 pub mod telemetry;
 pub mod token;
 

@@ -67,6 +67,8 @@ parts=(
     "the real binary|--test real_binary"
     "simulated host with real processes|--test functions_host"
     "the demo|--test demo"
+    "the simulation: one seed, one history; its mutants apply|--test simulation"
+    "arguments of the simulation|--bin simulate"
     "a real browser (Chromium), and axe-core|--test browser"
 )
 
@@ -139,6 +141,16 @@ for part in "${parts[@]}"; do
     failed=$((failed + broken))
     table+=$(printf '%6d tests %5d s  %-45s %s' "$passed" "$took" "$name" "$verdict")$'\n'
 done
+
+# Whole function apps in virtual time. They are built apart, with arithmetic checked and without the optimizations of a release.
+if [ $# = 0 ]; then
+    printf "\n== 2,000 histories\n"
+    began=$SECONDS
+    verdict=FAILED
+    if cargo build --quiet --locked --profile simulation --package exact-token-broker-simulation && cargo simulate --seeds 1..2000; then verdict=ok; fi
+    [ $verdict = ok ] || failed=$((failed + 1))
+    table+=$(printf '%6d hist. %5d s  %-45s %s' 2000 $((SECONDS - began)) "2,000 histories of whole function apps" "$verdict")$'\n'
+fi
 
 printf "\n%s\n" "$table"
 # Three are no tests but the child processes of tests, which start them by name.

@@ -3,6 +3,7 @@
 //! They assert on what they receive, refuse what the real thing refuses, can be told to fail, and never stand in where the real part can be had.
 //! The product does not depend on this crate, nor this crate on the product.
 
+pub mod blob_storage;
 pub mod emulators;
 pub mod exact_online;
 pub mod functions_host;

@@ -25,16 +25,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 const TRIES_WITHIN: Duration = AZURE_EXCHANGE_WITHIN.saturating_add(Duration::from_secs(1));
 const _: () = assert!(AZURE_EXCHANGE_WITHIN.as_secs() * 2 + 1 < super::key_vault::CALL_WITHIN.as_secs());
 
-/// Options for a client of the service at `url`. One client serves reads and writes, so that one challenge and one token do.
-pub(super) fn options(url: &str) -> Result<ClientOptions, reqwest::Error> {
-    let transport = ByMethod { reads: crate::http::azure_client(url)?, writes: crate::http::client(url)? };
-    Ok(ClientOptions {
+/// What requests to the service at `url` go out on.
+pub(super) fn client(url: &str) -> Result<Arc<dyn HttpClient>, reqwest::Error> {
+    Ok(Arc::new(ByMethod { reads: crate::http::azure_client(url)?, writes: crate::http::client(url)? }))
+}
+
+/// Options for a client of the SDK. One client serves reads and writes, so that one challenge and one token do.
+pub(super) fn options(http: Arc<dyn HttpClient>) -> ClientOptions {
+    ClientOptions {
         // The SDK's own retries make no difference between a read and a write, and wait for as long as a `Retry-After` says.
         retry: RetryOptions::none(),
         per_call_policies: vec![Arc::new(ReadAgain)],
-        transport: Some(Transport::new(Arc::new(transport))),
+        transport: Some(Transport::new(http)),
         ..ClientOptions::default()
-    })
+    }
 }
 
 /// A read may come over a connection that was used before; a write never does, so that "not connected" means "not sent".

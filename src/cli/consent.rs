@@ -14,7 +14,9 @@ use crate::app::Broker;
 use crate::consent::{Begun, Callback, Connected, Decision, Failed, Finished, Problem, Waiting, named};
 use crate::token::Secret;
 
-/// Between two tries to store a pair.
+/// How long a pair is tried to be stored before the person who waits is told why it is not.
+const SAVE_WITHIN: Duration = Duration::from_secs(20);
+/// Between two such rounds.
 const SAVE_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// How long Exact's code lives.
 const CODE_LIVES: Duration = Duration::from_mins(3);
@@ -70,7 +72,7 @@ async fn pasted(begun: &Begun) -> anyhow::Result<Option<Callback>> {
 
 /// This process is the only place that has the tokens: it stays until they are stored.
 async fn save(broker: &Broker) -> anyhow::Result<ExitCode> {
-    while let Some(saved) = to_its_end(broker.save_unsaved()).await {
+    while let Some(saved) = to_its_end(broker.save_unsaved(SAVE_WITHIN)).await {
         let Some(why) = saved else {
             print("The tokens are stored now; `exact-token-broker status` says how things stand.")?;
             return Ok(ExitCode::SUCCESS);

@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::ports::ConsentEndpoint;
 use crate::refresh_token::pass::exchange::{Code, ExchangeError, Exchanged};
 use crate::refresh_token::{LookError, PASS, Refresher};
+use crate::task;
 use crate::token::consent::STATE_LIFETIME;
 use crate::token::ledger::FailureKind;
 use crate::token::reply::{Misconfiguration, Refusal};
@@ -146,7 +147,7 @@ impl Consent {
         if let Err(Problem::NotSaved(_)) = exchanged {
             // Nobody need come by before it is tried again.
             let refresher = Arc::clone(&self.refresher);
-            drop(tokio::spawn(async move { refresher.save_unsaved(PASS).await }));
+            drop(task::spawn(async move { refresher.save_unsaved(PASS).await }));
             tokio::task::yield_now().await;
         }
         exchanged.map(|exchanged| self.finished(exchanged, epoch, cookie)).map_err(|problem| self.failed(problem, again_until, cookie))

@@ -110,7 +110,11 @@ fn redirect_uri(uri: Option<&str>, host: Option<&str>, base_url: &str) -> Check 
     };
     let (of, own) = (authority(uri), host.and_then(|host| authority(&format!("https://{host}"))));
     if uri.starts_with("http:") && base_url.starts_with("https:") {
-        return Check::remark(NAME, format!("{uri} is plain http, and Exact Online sends nobody there"), "for a log-in, register an https address");
+        return Check::failed(
+            NAME,
+            format!("{uri} is plain http, and Exact Online sends nobody there"),
+            "register an https address with the app and set EXACT_REDIRECT_URI to it",
+        );
     }
     if let (Some(of), Some(own)) = (of, own)
         && of != own

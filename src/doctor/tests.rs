@@ -242,7 +242,12 @@ async fn the_redirect_uri_is_looked_at() {
         let facts = Facts { redirect_uri: uri.map(str::to_owned), host: host.map(str::to_owned), ..facts() };
         let report = examined(Stub::new(), facts).await;
         let found = check(&report, "redirect URI");
-        assert_eq!(found.verdict, if says.is_some() { Verdict::Remark } else { Verdict::Ok }, "{found:?}");
+        let verdict = match says {
+            None => Verdict::Ok,
+            Some("plain http") => Verdict::Failed,
+            Some(_) => Verdict::Remark,
+        };
+        assert_eq!(found.verdict, verdict, "{found:?}");
         assert!(says.is_none_or(|says| found.finding.contains(says)), "{found:?}");
         assert_eq!(check(&report, "client id").verdict == Verdict::Remark, uri.is_none());
     }

@@ -5,6 +5,7 @@
 
 mod fields;
 mod me;
+mod patience;
 pub mod probe;
 pub mod region;
 pub mod request;
@@ -12,19 +13,23 @@ pub mod response;
 mod site;
 #[cfg(test)]
 mod tests;
+pub mod wire;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap};
-use reqwest::{Client, StatusCode};
-use tokio::time::{Instant, timeout_at};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Client, Method, StatusCode, Url};
+use tokio::time::Instant;
 
 use crate::ports::{ConsentEndpoint, TokenEndpoint};
 use crate::token::ledger::ANSWER_WITHIN;
 use crate::token::reply::{NotSent, Unclear};
 use crate::token::{CodeReply, Person, Reply, Secret};
+use patience::Patience;
 use response::Body;
+use wire::{Incoming, NotAnswered, Wire};
 
 /// Past this a reply is not read on. A grant takes some 2 KiB.
 const MAX_BODY: usize = 64 * 1024;
@@ -35,7 +40,7 @@ const ME_WITHIN: Duration = Duration::from_secs(10);
 /// Exact Online's token service, for one app at one site.
 #[derive(Debug)]
 pub struct ExactOnline {
-    http: Client,
+    wire: Arc<dyn Wire>,
     base_url: String,
     client_id: String,
     client_secret: Secret,
@@ -46,7 +51,13 @@ impl ExactOnline {
     /// `http` comes from [`http::client`](crate::http::client) for the same `base_url`: what it forbids is what makes one call one request.
     #[must_use]
     pub fn new(http: Client, base_url: String, client_id: String, client_secret: Secret) -> Self {
-        Self { http, base_url, client_id, client_secret, answer_within: ANSWER_WITHIN.unsigned_abs() }
+        Self::over(Arc::new(http), base_url, client_id, client_secret)
+    }
+
+    /// Over another wire than an HTTP client's.
+    #[must_use]
+    pub fn over(wire: Arc<dyn Wire>, base_url: String, client_id: String, client_secret: Secret) -> Self {
+        Self { wire, base_url, client_id, client_secret, answer_within: ANSWER_WITHIN.unsigned_abs() }
     }
 
     #[cfg(test)]
@@ -61,20 +72,22 @@ type Answer = (StatusCode, HeaderMap, Body);
 impl ExactOnline {
     /// Sends one request to the token service; the error is what that means where no answer came.
     async fn send(&self, request: request::Request) -> Result<Answer, Reply> {
-        let deadline = Instant::now() + self.answer_within;
-        let mut post = self.http.post(request.url).body(request.body.reveal().to_owned());
+        let mut patience = Patience::until(Instant::now() + self.answer_within);
+        // A URL that is none is found out before anything is sent.
+        let Ok(url) = Url::parse(&request.url) else { return Err(Reply::NotSent(NotSent::Unreachable)) };
+        let mut post = reqwest::Request::new(Method::POST, url);
+        *post.body_mut() = Some(request.body.reveal().to_owned().into());
         for (name, value) in request.headers {
-            post = post.header(name, value);
+            post.headers_mut().insert(name, HeaderValue::from_static(value));
         }
-        match timeout_at(deadline, post.send()).await {
-            Ok(Ok(mut response)) => {
-                let body = read(&mut response, deadline).await;
-                Ok((response.status(), response.headers().clone(), body))
+        match patience.wait_for(self.wire.send(post)).await {
+            Some(Ok(mut incoming)) => {
+                let body = read(&mut incoming, &mut patience).await;
+                Ok((incoming.status, incoming.headers, body))
             }
-            // A URL that is none is found out before anything is sent.
-            Ok(Err(error)) if error.is_connect() || error.is_builder() => Err(Reply::NotSent(NotSent::Unreachable)),
-            Ok(Err(_)) => Err(Reply::Unclear(Unclear::ConnectionLost)),
-            Err(_) => Err(Reply::Unclear(Unclear::TimedOut)),
+            Some(Err(NotAnswered::NeverLeft)) => Err(Reply::NotSent(NotSent::Unreachable)),
+            Some(Err(NotAnswered::Lost)) => Err(Reply::Unclear(Unclear::ConnectionLost)),
+            None => Err(Reply::Unclear(Unclear::TimedOut)),
         }
     }
 }
@@ -105,23 +118,34 @@ impl ConsentEndpoint for ExactOnline {
     }
 
     async fn me(&self, access_token: &Secret) -> Option<Person> {
-        let deadline = Instant::now() + ME_WITHIN;
-        let get = self.http.get(request::me_url(&self.base_url)).bearer_auth(access_token.reveal()).header(ACCEPT, "application/json");
-        let mut response = timeout_at(deadline, get.header(ACCEPT_ENCODING, "identity").send()).await.ok()?.ok()?;
-        let body = read(&mut response, deadline).await;
-        (response.status() == StatusCode::OK && body.cut.is_none()).then(|| me::read(&body.bytes))?
+        let mut patience = Patience::until(Instant::now() + ME_WITHIN);
+        let mut get = get(&request::me_url(&self.base_url))?;
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", access_token.reveal())).ok()?;
+        bearer.set_sensitive(true);
+        get.headers_mut().insert(AUTHORIZATION, bearer);
+        get.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let mut incoming = patience.wait_for(self.wire.send(get)).await?.ok()?;
+        let body = read(&mut incoming, &mut patience).await;
+        (incoming.status == StatusCode::OK && body.cut.is_none()).then(|| me::read(&body.bytes))?
     }
 }
 
+/// A `GET` whose reply is to come as it is. None: the URL is none.
+fn get(url: &str) -> Option<reqwest::Request> {
+    let mut get = reqwest::Request::new(Method::GET, Url::parse(url).ok()?);
+    get.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    Some(get)
+}
+
 /// Reads a body as far as it comes, and says why no further.
-async fn read(response: &mut reqwest::Response, deadline: Instant) -> Body {
+async fn read(incoming: &mut Incoming, patience: &mut Patience) -> Body {
     let mut body = Body::default();
     loop {
-        match timeout_at(deadline, response.chunk()).await {
-            Ok(Ok(Some(chunk))) => body.bytes.extend_from_slice(&chunk),
-            Ok(Ok(None)) => return body,
-            Ok(Err(_)) => return Body { cut: Some(Unclear::ConnectionLost), ..body },
-            Err(_) => return Body { cut: Some(Unclear::TimedOut), ..body },
+        match patience.wait_for(incoming.body.chunk()).await {
+            Some(Ok(Some(chunk))) => body.bytes.extend_from_slice(&chunk),
+            Some(Ok(None)) => return body,
+            Some(Err(_)) => return Body { cut: Some(Unclear::ConnectionLost), ..body },
+            None => return Body { cut: Some(Unclear::TimedOut), ..body },
         }
         if body.bytes.len() > MAX_BODY {
             body.bytes.truncate(MAX_BODY);

@@ -1,11 +1,13 @@
 //! Looking at Exact's site without spending anything: whether it is there, and whether it knows the app.
 
 use async_trait::async_trait;
-use reqwest::header::{ACCEPT_ENCODING, DATE, LOCATION};
-use reqwest::{RequestBuilder, Response, Url};
+use reqwest::Url;
+use reqwest::header::{DATE, LOCATION};
 use tokio::time::Instant;
 
-use super::{ExactOnline, read, request};
+use super::patience::Patience;
+use super::wire::{Incoming, NotAnswered};
+use super::{ExactOnline, get, read, request};
 use crate::ports::{ExactSite, Knocked, LogIn, NoSite};
 
 /// Every site has it, and it is nobody's.
@@ -16,23 +18,28 @@ const STATE: &str = "doctor";
 #[async_trait]
 impl ExactSite for ExactOnline {
     async fn knock(&self) -> Result<Knocked, NoSite> {
-        let response = look(self.http.get(format!("{}{SMALL}", self.base_url))).await?;
-        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        let incoming = self.look(&format!("{}{SMALL}", self.base_url)).await?;
+        let date = incoming.headers.get(DATE).and_then(|date| date.to_str().ok());
         let date = date.and_then(|date| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok());
-        Ok(Knocked { status: response.status().as_u16(), date })
+        Ok(Knocked { status: incoming.status.as_u16(), date })
     }
 
     async fn open_log_in(&self, redirect_uri: &str) -> Result<LogIn, NoSite> {
-        let mut response = look(self.http.get(request::authorize_url(&self.base_url, &self.client_id, redirect_uri, STATE))).await?;
-        let body = read(&mut response, Instant::now() + self.answer_within).await;
-        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
-        Ok(log_in(response.status().as_u16(), location, &String::from_utf8_lossy(&body.bytes)))
+        let mut incoming = self.look(&request::authorize_url(&self.base_url, &self.client_id, redirect_uri, STATE)).await?;
+        let body = read(&mut incoming, &mut Patience::until(Instant::now() + self.answer_within)).await;
+        let location = incoming.headers.get(LOCATION).and_then(|location| location.to_str().ok());
+        Ok(log_in(incoming.status.as_u16(), location, &String::from_utf8_lossy(&body.bytes)))
     }
 }
 
-async fn look(get: RequestBuilder) -> Result<Response, NoSite> {
-    let sent = get.header(ACCEPT_ENCODING, "identity").send().await;
-    sent.map_err(|error| if error.is_connect() || error.is_builder() { NoSite::Unreachable } else { NoSite::Lost })
+impl ExactOnline {
+    async fn look(&self, url: &str) -> Result<Incoming, NoSite> {
+        let get = get(url).ok_or(NoSite::Unreachable)?;
+        self.wire.send(get).await.map_err(|problem| match problem {
+            NotAnswered::NeverLeft => NoSite::Unreachable,
+            NotAnswered::Lost => NoSite::Lost,
+        })
+    }
 }
 
 /// What the page means. Of what the site wrote nothing goes on.

@@ -16,6 +16,19 @@ pub const STORE_CALL: Duration = Duration::from_secs(30);
 /// The longest that a list of the versions may take: nothing is ever deleted, so there are more of them every day.
 pub const LIST_CALL: Duration = Duration::from_secs(130);
 
+/// What came while a process was frozen is there a moment after it woke up; a timer that is this late shows that it was, or was busy, which does no harm.
+const AFTER_A_FREEZE: Duration = Duration::from_secs(10);
+const FROZEN: Duration = Duration::from_millis(5);
+
+/// Ends after `limit`; a few seconds later if the process was frozen when that passed, so that a reply which lies in the socket by then is not given up.
+pub async fn limit(clock: &dyn Clock, limit: Duration) {
+    let begun = clock.monotonic();
+    clock.sleep(limit).await;
+    if clock.monotonic().saturating_sub(begun) > limit + FROZEN {
+        clock.sleep(AFTER_A_FREEZE).await;
+    }
+}
+
 /// A port whose calls end.
 pub(super) struct Bounded<P: ?Sized> {
     port: Arc<P>,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::ports::{Clock, LedgerStore, LockError, LockOwner};
+use crate::task;
 
 /// A lease lives 60 s; four renewals fit into that.
 const RENEW_EVERY: Duration = Duration::from_secs(15);
@@ -32,7 +33,7 @@ impl Lease {
             return Err(error);
         }
         let lost = Arc::new(AtomicBool::new(false));
-        let keeper = tokio::spawn(keep(Arc::clone(ledger), Arc::clone(clock), owner.clone(), Arc::clone(&lost)));
+        let keeper = task::spawn(keep(Arc::clone(ledger), Arc::clone(clock), owner.clone(), Arc::clone(&lost)));
         Ok(Self { ledger: Arc::clone(ledger), owner, lost, keeper, released: false })
     }
 
@@ -90,7 +91,7 @@ impl Drop for Lease {
 
 /// Without anybody waiting for it.
 fn give_back(ledger: Arc<dyn LedgerStore>, owner: LockOwner) {
-    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        runtime.spawn(async move { ledger.unlock(&owner).await });
+    if tokio::runtime::Handle::try_current().is_ok() {
+        drop(task::spawn(async move { ledger.unlock(&owner).await }));
     }
 }

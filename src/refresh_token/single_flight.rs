@@ -1,14 +1,34 @@
 //! Several callers, one piece of work: the first starts it, the others wait for its result.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
+
+use crate::task;
 
 /// At most one piece of work at a time. It runs as a task of its own, so it goes on when the callers have gone.
 #[derive(Debug)]
 pub struct SingleFlight<T> {
-    running: Arc<Mutex<Option<watch::Receiver<Option<T>>>>>,
+    running: Place<T>,
+}
+
+type Place<T> = Arc<Mutex<Option<Arc<Flight<T>>>>>;
+
+/// One piece of work. Who waits for it is woken in the order of coming, which a simulation can repeat: of tokio's channels for this, `watch` wakes in a
+/// random one.
+#[derive(Debug)]
+struct Flight<T> {
+    state: Mutex<State<T>>,
+    landed: Notify,
+}
+
+#[derive(Clone, Debug)]
+enum State<T> {
+    Running,
+    Done(T),
+    Panicked,
 }
 
 impl<T> Default for SingleFlight<T> {
@@ -17,48 +37,74 @@ impl<T> Default for SingleFlight<T> {
     }
 }
 
+impl<T: Clone> Flight<T> {
+    async fn result(&self) -> Option<T> {
+        let mut landed = pin!(self.landed.notified());
+        // From here on no landing is missed.
+        landed.as_mut().enable();
+        if let State::Running = self.state() {
+            landed.await;
+        }
+        match self.state() {
+            State::Done(value) => Some(value),
+            State::Running | State::Panicked => None,
+        }
+    }
+
+    fn state(&self) -> State<T> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
     /// Starts `work` and waits for it; if something is running already, waits for that and drops `work` unstarted. None if the work panicked.
     pub async fn run(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
-        let mut result = self.join_or_start(work);
-        let value = result.wait_for(Option::is_some).await.ok()?;
-        value.clone()
+        self.join_or_start(work).result().await
     }
 
     /// Waits until nothing is running.
     pub async fn idle(&self) {
         loop {
             let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let Some(mut result) = running else { return };
-            // An error means that the work panicked; its place is free then.
-            drop(result.wait_for(Option::is_some).await);
+            let Some(flight) = running else { return };
+            drop(flight.result().await);
         }
     }
 
-    fn join_or_start(&self, work: impl Future<Output = T> + Send + 'static) -> watch::Receiver<Option<T>> {
+    fn join_or_start(&self, work: impl Future<Output = T> + Send + 'static) -> Arc<Flight<T>> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(result) = &*running {
-            return result.clone();
+        if let Some(flight) = &*running {
+            return Arc::clone(flight);
         }
-        let (tell, result) = watch::channel(None);
-        *running = Some(result.clone());
-        let landing = Landing(Arc::clone(&self.running));
-        tokio::spawn(async move {
+        let flight = Arc::new(Flight { state: Mutex::new(State::Running), landed: Notify::new() });
+        *running = Some(Arc::clone(&flight));
+        let landing = Landing { place: Arc::clone(&self.running), flight: Arc::clone(&flight), value: None };
+        drop(task::spawn(async move {
             let value = work.await;
-            // Clear first, tell second: who is told can start the next flight at once.
-            drop(landing);
-            tell.send_replace(Some(value));
-        });
-        result
+            landing.with(value);
+        }));
+        flight
     }
 }
 
-/// Frees the place when the work ends, however it ends.
-struct Landing<T>(Arc<Mutex<Option<watch::Receiver<Option<T>>>>>);
+/// Frees the place when the work ends, however it ends, and then tells: who is told can start the next flight at once.
+struct Landing<T> {
+    place: Place<T>,
+    flight: Arc<Flight<T>>,
+    value: Option<T>,
+}
+
+impl<T> Landing<T> {
+    fn with(mut self, value: T) {
+        self.value = Some(value);
+    }
+}
 
 impl<T> Drop for Landing<T> {
     fn drop(&mut self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.flight.state.lock().unwrap_or_else(PoisonError::into_inner) = self.value.take().map_or(State::Panicked, State::Done);
+        self.flight.landed.notify_waiters();
     }
 }
 

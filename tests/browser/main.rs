@@ -9,6 +9,7 @@ mod axe;
 mod browser;
 mod consent;
 mod cookies;
+mod demo;
 mod driver;
 mod little_server;
 mod login;

@@ -16,7 +16,7 @@ use exact_token_broker::token::{CodeReply, Grant, Person, Reply, Secret, Version
 use jiff::SignedDuration;
 use simulators::exact_online::Config;
 
-use super::day::{connected, ticks, undisturbed};
+use super::day::{HOUR, connected, ticks, undisturbed};
 use super::life::{Plan, live};
 use super::world::{VaultIs, World};
 
@@ -493,6 +493,38 @@ fn refreshes_keep_away_from_the_button_on_and_not_for_long() {
         tokio::time::sleep(Duration::from_secs(4)).await;
         assert!(refresher.get_token(Ask::default()).await.is_ok(), "the second button did not make it longer");
     });
+}
+
+/// By Exact's rule it is the log-in that ends the chain before, not the exchange that comes minutes later.
+#[test]
+fn the_chain_before_that_the_log_in_ended_is_not_asked_and_not_missed() {
+    for comes_back in [true, false] {
+        let world = connected(Config::default());
+        undisturbed(&world, |refresher, doubles| async move {
+            let exact = Exact::of(&doubles.world);
+            tokio::time::sleep(Duration::from_secs(500)).await;
+            let consent = consent(&refresher, &exact);
+            let begun = consent.begin(None).await.unwrap();
+            let user = doubles.world.state().exact.config().users[0].id.clone();
+            doubles.world.state().exact.revoke(&user);
+            if comes_back {
+                let sent = doubles.world.state().exact.log().len();
+                let back = async {
+                    tokio::time::sleep(Duration::from_secs(170)).await;
+                    consent.finish(back(&begun)).await
+                };
+                let (_, finished) = tokio::join!(ticks(&refresher, &doubles, 600), back);
+                assert!(is_connected(finished).replaced);
+                assert_eq!(doubles.world.state().exact.log().len(), sent, "the refresh that was due would have been refused");
+            } else {
+                drop(ticks(&refresher, &doubles, HOUR).await);
+                assert_eq!(Status::of(&refresher).await.state, State::ConsentRequired);
+                assert!(connect(&refresher, &exact).await.is_ok());
+            }
+            assert_eq!(Status::of(&refresher).await.state, State::Connected);
+            assert!(ticks(&refresher, &doubles, 1_300).await.iter().all(|tick| !tick.failed));
+        });
+    }
 }
 
 #[test]

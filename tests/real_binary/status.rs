@@ -75,3 +75,18 @@ async fn wrong_settings_have_the_same_form() {
     );
     assert!(!answer.body.contains("canary"));
 }
+
+#[tokio::test]
+async fn an_app_that_exact_refuses_is_a_matter_of_the_settings() {
+    let mut stage = Stage::with(Config::default()).await;
+    stage.set("EXACT_REDIRECT_URI", "https://made-up.example/api/ConsentCallback");
+    stage.import().await;
+    stage.exact.always(Some(Fault::instead(bodies::INVALID_CLIENT)));
+    let host = stage.host().await;
+    get_token(&host, "").await.error(500, "server_error");
+    let answer = status(&host, &key()).await;
+    let said = answer.json();
+    assert_eq!((answer.status, &said["state"], &said["servable"]), (503, &"misconfigured".into(), &false.into()), "{said}");
+    assert!(said["summary"].as_str().unwrap().contains("EXACT_CLIENT_ID"), "{said}");
+    assert_eq!(still(said), still(stage.status().await));
+}

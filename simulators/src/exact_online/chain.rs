@@ -69,6 +69,12 @@ impl Chain {
         if graced { Ok(Right::Grace) } else { Err(Outcome::OldToken) }
     }
 
+    /// Whether it was used so lately that Exact has not noticed yet.
+    pub(super) fn is_used_at_once(&self, token: &str, now: Timestamp, config: &Config) -> bool {
+        let lately = |previous: &Previous| previous.token == token && now < previous.first_used + config.both_answered;
+        !self.ended && self.previous.as_ref().is_some_and(lately)
+    }
+
     pub(super) fn is_current(&self, token: &str) -> bool {
         self.current == token
     }

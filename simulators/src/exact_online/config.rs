@@ -24,6 +24,9 @@ pub struct Config {
     pub too_early: TooEarly,
     /// Whether a code exchange is refused as well within the gate of the same user's last grant. Nobody has reported it.
     pub gate_covers_codes: bool,
+    /// Requests with one token that arrive within this time of one another are both answered with a pair, whatever gate and grace say; the first
+    /// pair's refresh token is dead from then on. Zero: they are not.
+    pub both_answered: Duration,
     /// How long a refresh token works after it was used.
     pub grace: Grace,
     /// What a refresh token gets that was rotated away.
@@ -56,6 +59,7 @@ impl Default for Config {
             gate: Gate::BeforeTokenCheck,
             too_early: TooEarly::AccessDenied400,
             gate_covers_codes: false,
+            both_answered: Duration::ZERO,
             grace: Grace::None,
             old_token: OldToken::OldRefreshTokenUsed,
             refresh_token_lifetime: Duration::from_hours(30 * 24),

@@ -135,6 +135,9 @@ impl Rules {
     fn judge_refresh(&self, now: Timestamp, token: String) -> Result<Permit, Refused> {
         let issued = *self.refresh_tokens.get(&token).ok_or_else(|| self.refusal(Outcome::SignedData))?;
         let chain = &self.chains[issued.chain];
+        if chain.is_used_at_once(&token, now, &self.config) {
+            return Ok(Permit::Refresh { chain: issued.chain, token, right: Right::Grace });
+        }
         let too_early = now < chain.opens(&self.config);
         if too_early && self.config.gate == Gate::BeforeTokenCheck {
             return Err(self.refusal(Outcome::TooEarly));

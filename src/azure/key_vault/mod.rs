@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use azure_core::http::RequestContent;
+use azure_core::http::{HttpClient, RequestContent};
 use azure_security_keyvault_secrets::models::{
     SecretClientGetSecretOptions, SecretClientListSecretPropertiesVersionsOptions, SecretClientUpdateSecretPropertiesOptions, SecretProperties,
     SetSecretParameters, UpdateSecretPropertiesParameters,
@@ -30,7 +30,7 @@ use jiff::Timestamp;
 use reqwest::Url;
 
 use self::problem::{Answer, Operation, Problem};
-use super::identity::{Identity, NotUsable};
+use super::identity::{Credentials, Identity, NotUsable};
 use super::transport;
 use crate::ports::{Vault, VaultError, VersionEntry};
 use crate::stored;
@@ -80,6 +80,8 @@ pub struct Settings {
 /// [`Vault`] on one secret of Azure Key Vault.
 pub struct KeyVault {
     settings: Settings,
+    credentials: Credentials,
+    http: Arc<dyn HttpClient>,
     writer: String,
     client: Mutex<Arc<SecretClient>>,
 }
@@ -87,8 +89,17 @@ pub struct KeyVault {
 impl KeyVault {
     /// Reads and sends nothing.
     pub fn new(settings: Settings) -> Result<Self, NotUsable> {
-        let client = connect(&settings)?;
-        Ok(Self { writer: settings.identity.writer(settings.owner.as_deref()), settings, client: Mutex::new(Arc::new(client)) })
+        let http = transport::client(&settings.vault_url).map_err(|_| NotUsable(transport::NO_CERTIFICATES.to_owned()))?;
+        let credentials = settings.identity.clone().credentials();
+        Self::over(settings, credentials, http)
+    }
+
+    /// With other credentials than those of the settings' identity, and over `http`, which must bound each read by
+    /// [`AZURE_EXCHANGE_WITHIN`](crate::http::AZURE_EXCHANGE_WITHIN) and follow no redirect.
+    pub fn over(settings: Settings, credentials: Credentials, http: Arc<dyn HttpClient>) -> Result<Self, NotUsable> {
+        let client = connect(&settings, &credentials, &http)?;
+        let writer = settings.identity.writer(settings.owner.as_deref());
+        Ok(Self { settings, credentials, http, writer, client: Mutex::new(Arc::new(client)) })
     }
 
     /// One call of the SDK: bounded, and made once more with a new credential if the vault refused the token.
@@ -120,7 +131,7 @@ impl KeyVault {
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&client, refused) {
             tracing::warn!("Key Vault refused the identity's token; another one is asked for");
-            *client = Arc::new(connect(&self.settings).map_err(|problem| Problem::NoToken(problem.to_string()))?);
+            *client = Arc::new(connect(&self.settings, &self.credentials, &self.http).map_err(|problem| Problem::NoToken(problem.to_string()))?);
         }
         Ok(Arc::clone(&client))
     }
@@ -259,11 +270,9 @@ async fn within<T>(most: Duration, call: impl Future<Output = Result<T, Problem>
     tokio::time::timeout(most, call).await.unwrap_or(Err(late))
 }
 
-fn connect(settings: &Settings) -> Result<SecretClient, NotUsable> {
-    let client_options = transport::options(&settings.vault_url).map_err(|_| NotUsable(transport::NO_CERTIFICATES.to_owned()))?;
-    let options = SecretClientOptions { client_options, ..SecretClientOptions::default() };
-    SecretClient::new(&settings.vault_url, settings.identity.credential()?, Some(options))
-        .map_err(|_| NotUsable("KEY_VAULT_URL is not a URL".to_owned()))
+fn connect(settings: &Settings, credentials: &Credentials, http: &Arc<dyn HttpClient>) -> Result<SecretClient, NotUsable> {
+    let options = SecretClientOptions { client_options: transport::options(Arc::clone(http)), ..SecretClientOptions::default() };
+    SecretClient::new(&settings.vault_url, credentials()?, Some(options)).map_err(|_| NotUsable("KEY_VAULT_URL is not a URL".to_owned()))
 }
 
 /// Checks `KEY_VAULT_URL` and gives it without a slash at the end. An error says what is wrong, without the value.

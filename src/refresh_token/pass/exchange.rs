@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use super::person::LOCK_WITHIN;
 use super::{Loaded, Pass, Stop, elapsed};
 use crate::ports::ConsentEndpoint;
+use crate::refresh_token::bounded;
 use crate::refresh_token::lease::Lease;
 use crate::refresh_token::memory::{BroughtBy, Unsaved};
 use crate::refresh_token::{LookError, Outcome, Refresher};
@@ -244,7 +245,7 @@ impl Pass<'_> {
         let reply = tokio::select! {
             biased;
             reply = endpoint.exchange(&code.code, &code.redirect_uri) => reply,
-            () = clock.sleep(ANSWER_WITHIN.unsigned_abs() + Duration::from_secs(5)) => CodeReply::Other(Reply::Unclear(Unclear::TimedOut)),
+            () = bounded::limit(&**clock, ANSWER_WITHIN.unsigned_abs() + Duration::from_secs(5)) => CodeReply::Other(Reply::Unclear(Unclear::TimedOut)),
         };
         (reply, elapsed(begun, clock.monotonic()))
     }
@@ -270,7 +271,7 @@ impl Pass<'_> {
 fn not_saved(stop: Stop) -> ExchangeError {
     ExchangeError::NotSaved(match ExchangeError::from(stop) {
         ExchangeError::Store(why) | ExchangeError::NotSaved(why) => why,
-        _ => "another process took the lock".to_owned(),
+        _ => "the lock was lost".to_owned(),
     })
 }
 

@@ -30,6 +30,7 @@ use jiff::SignedDuration;
 use tracing::{error, info, warn};
 
 use self::save::{STORE_AGAIN_AFTER, STORE_AGAIN_MOST};
+use super::bounded;
 use super::lease::Lease;
 use super::memory::{BroughtBy, Unsaved};
 use super::{LookError, Outcome, REQUEST_NEEDS, Refresher};
@@ -277,7 +278,7 @@ impl Pass<'_> {
         let reply = tokio::select! {
             biased;
             reply = self.this.endpoint.refresh(refresh_token) => reply,
-            () = clock.sleep(limit) => Reply::Unclear(Unclear::TimedOut),
+            () = bounded::limit(&**clock, limit) => Reply::Unclear(Unclear::TimedOut),
         };
         (reply, elapsed(begun, clock.monotonic()))
     }

@@ -1,6 +1,7 @@
 //! The consent pages of the real binary under the simulated host, with the simulated Exact Online on the other side. The product is at `localhost`
 //! and Exact at `127.0.0.1`: two sites to a browser, as they are in the world.
 
+mod another_user;
 mod detours;
 mod problems;
 mod whole;

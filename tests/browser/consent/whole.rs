@@ -79,24 +79,3 @@ async fn who_is_asked_and_does_not_answer_is_connected_all_the_same() {
         scene.serves(&User::colleague()).await;
     }
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn another_user_must_be_confirmed_first() {
-    for other in [User::second(), User::colleague()] {
-        let scene = Scene::connected(&User::first()).await;
-        let before = scene.serves(&User::first()).await;
-        scene.begin(&scene.browser, AGAIN).await;
-        // Who is logged in already is somebody else.
-        scene.browser.open(&format!("{}&force_login=1", scene.browser.url().await.replace("&force_login=0", ""))).await;
-        scene.log_in(&scene.browser, &other).await;
-        scene.browser.click("Allow").await;
-        let text = scene.browser.text().await;
-        assert!(text.contains(&User::first().full_name) && text.contains(&other.full_name), "{text}");
-        scene.assert_problem(&scene.browser, "consent-another-user").await;
-        assert_eq!(scene.serves(&User::first()).await, before, "nothing has changed yet");
-
-        scene.browser.click("Connect as this user").await;
-        assert_eq!(scene.browser.heading().await, CONNECTED);
-        scene.serves(&other).await;
-    }
-}

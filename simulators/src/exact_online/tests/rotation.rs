@@ -177,3 +177,12 @@ fn a_token_of_nobodys_making_has_no_signature() {
     assert!(!w.alive("stampNL001.abcd!IAAAAnonsense"));
     assert_eq!(w.rules.newest_refresh_token(), None);
 }
+
+#[test]
+fn two_requests_at_once_are_both_answered_and_the_first_pair_is_dead() {
+    let mut w = world(|c| c.both_answered = Duration::from_secs(2));
+    let token = w.chain();
+    let first = pair(&w.refresh(&token)).refresh_token;
+    let second = pair(&w.refresh(&token)).refresh_token;
+    assert!(!w.alive(&first) && w.alive(&second));
+}

@@ -1,0 +1,255 @@
+//! Who knows what nobody inside can know: which refresh tokens Exact would still take, who has them, and whose fault it is if nobody does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use simulators::exact_online::Grace;
+
+use super::weather::Port;
+use super::{ProcessId, State};
+
+/// A reply that takes longer is given up, and rightly.
+const ANSWER_WITHIN: SignedDuration = SignedDuration::from_secs(100);
+/// A process that is well, over a vault that is well, stores a grant within this.
+const STORED_WITHIN: SignedDuration = SignedDuration::from_secs(5);
+
+/// Why no token of a chain is left. The names stand in the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// A process was killed between Exact's reply and the first durable write.
+    Killed,
+    /// A reply was lost on its way, or took longer than 100 s.
+    ReplyLost,
+    /// A process was frozen between its last check and the socket, and its request ended another's chain.
+    Overlap,
+    /// The vault lost a version that it had confirmed.
+    VaultLostVersion,
+    /// Killed, or a reply lost, and Exact's grace ran out while something else was wrong or nobody was awake.
+    GraceRanOut,
+    /// Anything else.
+    Ours(&'static str),
+}
+
+impl Cause {
+    /// As the report calls it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Killed => "killed before the first durable write",
+            Self::ReplyLost => "reply lost",
+            Self::Overlap => "frozen between check and socket",
+            Self::VaultLostVersion => "the vault lost a version",
+            Self::GraceRanOut => "grace ran out while disturbed",
+            Self::Ours(_) => "OURS",
+        }
+    }
+}
+
+/// A pair that Exact made.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The refresh token.
+    pub token: String,
+    /// In the order of making, from 1; for the journal.
+    pub ordinal: usize,
+    /// When.
+    pub at: Timestamp,
+    /// Who asked. None: a person, elsewhere.
+    pub by: Option<ProcessId>,
+    /// What was sent for it.
+    pub sent: String,
+    /// When its reply is there, whole enough to hold the token. None: it never is.
+    pub arrives: Option<Timestamp>,
+    /// When the process had it.
+    pub received: Option<Timestamp>,
+    /// It was in the vault.
+    pub stored: bool,
+    /// Whether a reply that came in time found nobody waiting.
+    pub ignored: bool,
+    /// Granted to a process that had been frozen a moment before it sent.
+    pub overlapping: bool,
+}
+
+/// What it remembers.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    /// In the order of making.
+    pub made: Vec<Made>,
+    by_token: BTreeMap<String, usize>,
+    /// In the vault now.
+    stored: BTreeSet<String>,
+    /// Once in the vault, and taken away by the vault itself.
+    rolled_back: BTreeSet<String>,
+    /// When the current chain was lost.
+    pub lost: Option<(Timestamp, Cause)>,
+}
+
+impl Oracle {
+    /// Exact made a pair.
+    pub fn made(&mut self, made: Made) {
+        self.by_token.insert(made.token.clone(), self.made.len());
+        self.made.push(made);
+    }
+
+    /// A pair by its refresh token.
+    pub fn pair(&mut self, token: &str) -> Option<&mut Made> {
+        self.by_token.get(token).and_then(|at| self.made.get_mut(*at))
+    }
+
+    /// For the journal.
+    #[must_use]
+    pub fn name(&self, token: &str) -> String {
+        self.by_token.get(token).map_or_else(|| "r?".to_owned(), |at| format!("r{}", at + 1))
+    }
+
+    /// A version with it landed in the vault.
+    pub fn stored(&mut self, token: &str) {
+        self.stored.insert(token.to_owned());
+        if let Some(pair) = self.pair(token) {
+            pair.stored = true;
+        }
+    }
+
+    /// The vault has it no more, by its own doing.
+    pub fn rolled_back(&mut self, token: &str) {
+        self.stored.remove(token);
+        self.rolled_back.insert(token.to_owned());
+    }
+
+    /// The vault has it again.
+    pub fn caught_up(&mut self, token: &str) {
+        self.stored.insert(token.to_owned());
+        self.rolled_back.remove(token);
+    }
+}
+
+impl State {
+    /// Whether Exact would still take a token that somebody has: the vault, a living process, or a reply on its way to one.
+    #[must_use]
+    pub fn chain_lives(&self, now: Timestamp) -> bool {
+        self.oracle.made.iter().rev().take(16).any(|pair| self.exact.is_chain_alive(&pair.token, now) && self.is_held(pair, now))
+    }
+
+    /// Whether what Exact would still take came with a consent whose process was killed before the ledger knew of it. The product finds such a pair
+    /// and keeps it as a candidate, since it cannot tell whose it is; nobody but a person takes it up.
+    #[must_use]
+    pub fn only_a_consent_lives(&self, now: Timestamp) -> bool {
+        let alive = |pair: &&Made| self.exact.is_chain_alive(&pair.token, now) && self.is_held(pair, now);
+        let by_code = |pair: &Made| pair.by.is_some() && !self.oracle.by_token.contains_key(&pair.sent);
+        self.oracle.made.iter().rev().take(16).filter(alive).all(by_code)
+    }
+
+    fn is_held(&self, pair: &Made, now: Timestamp) -> bool {
+        if self.oracle.stored.contains(&pair.token) {
+            return true;
+        }
+        let asker = pair.by.is_some_and(|by| self.lives(by));
+        let on_its_way = asker && !pair.ignored && pair.received.is_none() && pair.arrives.is_some_and(|at| at + SignedDuration::from_secs(1) >= now);
+        on_its_way
+            || self.frozen_before_reading(pair)
+            || self.in_hand(pair, now)
+            || self.processes.iter().any(|(id, _)| self.lives(*id) && self.remembers(*id, &pair.token))
+    }
+
+    /// A reply that lies in the socket of a process that is frozen.
+    fn frozen_before_reading(&self, pair: &Made) -> bool {
+        pair.received.is_none()
+            && !pair.ignored
+            && pair.arrives.is_some()
+            && pair.by.is_some_and(|by| self.lives(by) && self.processes.get(&by).is_some_and(|seen| seen.control.is_frozen()))
+    }
+
+    /// Received, and not yet where it can be seen: in the hands of a process that is frozen, or was until a moment ago.
+    fn in_hand(&self, pair: &Made, now: Timestamp) -> bool {
+        let Some(received) = pair.received else { return false };
+        let moment = now - SignedDuration::from_secs(1);
+        let lately = |by: ProcessId| self.processes.get(&by).is_some_and(|seen| received >= moment || seen.control.was_frozen_since(moment));
+        pair.by.is_some_and(|by| self.lives(by) && lately(by)) && !pair.stored
+    }
+
+    /// Whether a token is in the memory of a process, dead or alive.
+    fn remembers(&self, process: ProcessId, token: &str) -> bool {
+        let Some(seen) = self.processes.get(&process) else { return false };
+        let unsaved = seen.refresher.unsaved().is_some_and(|unsaved| unsaved.credential.refresh_token.reveal() == token);
+        let known = || {
+            let view = seen.refresher.view();
+            [view.head, view.servable].into_iter().flatten().any(|known| known.refresh_token.reveal() == token)
+        };
+        unsaved || known()
+    }
+
+    /// Looks whether the chain was lost by now, and by whom.
+    pub fn judge(&mut self, now: Timestamp) {
+        if self.oracle.lost.is_some() || self.oracle.made.is_empty() || self.chain_lives(now) {
+            return;
+        }
+        let cause = self.cause(now);
+        self.oracle.lost = Some((now, cause));
+        *self.facts.lost.entry(cause.name()).or_default() += 1;
+        self.note(now, 0, &format!("CHAIN LOST {}", cause.name()));
+        if let Cause::Ours(why) = cause {
+            self.broke(now, 0, &format!("I1 a chain was lost by us: {why}"));
+        }
+    }
+
+    fn cause(&self, now: Timestamp) -> Cause {
+        let Some(newest) = self.oracle.made.last() else { return Cause::Ours("nothing was ever made") };
+        // The token that Exact would take is that of the newest pair, or by grace the one that was sent for it.
+        if self.oracle.rolled_back.contains(&newest.token) || self.oracle.rolled_back.contains(&newest.sent) {
+            return Cause::VaultLostVersion;
+        }
+        let cause = self.cause_of(newest);
+        match (cause, self.exact.config().grace) {
+            (Cause::Killed | Cause::ReplyLost, Grace::Seconds(_)) if self.was_disturbed(newest, now) => Cause::GraceRanOut,
+            (Cause::Killed | Cause::ReplyLost, Grace::Seconds(_)) => Cause::Ours("the grace of a lost reply was not used"),
+            (Cause::Killed | Cause::ReplyLost, Grace::UntilNewUsed) if newest.overlapping => Cause::Overlap,
+            (Cause::Killed | Cause::ReplyLost, Grace::UntilNewUsed) if self.oracle.by_token.contains_key(&newest.sent) => {
+                Cause::Ours("the previous token would do and is kept nowhere")
+            }
+            _ if newest.overlapping => Cause::Overlap,
+            _ => cause,
+        }
+    }
+
+    fn cause_of(&self, pair: &Made) -> Cause {
+        let Some(by) = pair.by else { return Cause::Ours("a person's token was never stored") };
+        let died = self.processes.get(&by).and_then(|seen| seen.control.died());
+        match (pair.received, died) {
+            (Some(received), Some(died)) => {
+                let troubled = [Port::Vault, Port::Identity, Port::Blob].iter().any(|port| self.weather.is_away_between(*port, received, died));
+                let slow = died.duration_since(received) > STORED_WITHIN;
+                let frozen = self.processes.get(&by).is_some_and(|seen| seen.control.was_frozen_since(received));
+                if slow && !troubled && !frozen && !self.vault_struck_since(received) {
+                    Cause::Ours("not stored although it could be")
+                } else {
+                    Cause::Killed
+                }
+            }
+            (Some(_), None) => Cause::Ours("received and dropped"),
+            (None, Some(_)) => Cause::Killed,
+            (None, None)
+                if pair.ignored && pair.arrives.is_some_and(|at| at.duration_since(pair.at) < ANSWER_WITHIN - SignedDuration::from_secs(10)) =>
+            {
+                let frozen = self.processes.get(&by).is_some_and(|seen| seen.control.was_frozen_since(pair.at));
+                if frozen { Cause::ReplyLost } else { Cause::Ours("given up before 100 s") }
+            }
+            (None, None) => Cause::ReplyLost,
+        }
+    }
+
+    fn vault_struck_since(&self, since: Timestamp) -> bool {
+        self.struck.iter().any(|at| *at >= since)
+    }
+
+    /// Whether anything stood in the way of asking by grace, in the half minute in which that could be done or shortly before.
+    fn was_disturbed(&self, pair: &Made, now: Timestamp) -> bool {
+        let opens = pair.at + SignedDuration::from_secs(560);
+        let budget = self.exact.log().iter().filter(|it| !it.granted && it.at > now - SignedDuration::from_hours(1)).count() >= 7;
+        let spans = self.weather.spans.iter().any(|span| span.from <= now && opens <= span.until);
+        let struck = self.struck.iter().any(|at| *at >= pair.at - SignedDuration::from_secs(5));
+        // A tick that can hold until the aim is due, which lies between 585 and 600 s after the grant.
+        let (from, until) = (pair.at + SignedDuration::from_secs(584), pair.at + SignedDuration::from_secs(600));
+        let tick = self.ticks.iter().any(|begun| *begun <= from && *begun + SignedDuration::from_secs(375) >= until);
+        budget || spans || struck || !tick
+    }
+}

@@ -6,7 +6,7 @@
 mod fields;
 mod me;
 mod patience;
-pub mod probe;
+mod probe;
 pub mod region;
 pub mod request;
 pub mod response;

@@ -77,8 +77,7 @@ fn probed(sent: Result<Answer, Reply>, reply: impl Fn(&Answer) -> Reply) -> Prob
 }
 
 /// Of a reply that came, as far as it came.
-#[must_use]
-pub fn looks(status: u16, headers: &HeaderMap, body: &[u8]) -> Looks {
+pub(super) fn looks(status: u16, headers: &HeaderMap, body: &[u8]) -> Looks {
     let mut told = Vec::new();
     for name in headers.keys() {
         let values = headers.get_all(name).iter().map(|value| header(name.as_str(), value)).collect::<Vec<_>>();

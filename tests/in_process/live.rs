@@ -1,24 +1,24 @@
 //! The live checks against every Exact Online that somebody has described: each has to be told apart from the others, within the limits and without a
 //! secret in anything that is printed.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use exact_token_broker::exact_online::probe::looks;
-use exact_token_broker::exact_online::response::{Body, classify, classify_code};
+use exact_token_broker::exact_online::ExactOnline;
+use exact_token_broker::exact_online::wire::{Broken, Chunks, Incoming, NotAnswered, Wire};
 use exact_token_broker::live::finding::{Findings, Gate, Grace, Previous};
 use exact_token_broker::live::plan::{Ended, UNGRANTED_AN_HOUR};
 use exact_token_broker::live::{Event, Experiment, MINUTES, REQUESTS, Report, Start};
-use exact_token_broker::ports::{Clock, Probed, TokenProbe};
-use exact_token_broker::token::reply::{NotSent, Unclear};
-use exact_token_broker::token::{CodeReply, Fingerprint, Reply, Secret};
+use exact_token_broker::ports::Clock;
+use exact_token_broker::token::{Fingerprint, Secret};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::StatusCode;
+use reqwest::header::HeaderValue;
 use simulators::exact_online::{self as simulated, Config, Delivery, MARKER, Rules, TokenRequest};
 
-use super::world::START;
+use super::world::{BASE_URL, START};
 
 use Previous::{Dead, Good, Hidden, Untold};
 
@@ -36,42 +36,11 @@ impl Stage {
         Arc::new(Self { rules: Mutex::new(Rules::new(config)), began: tokio::time::Instant::now(), reachable: Mutex::default() })
     }
 
-    async fn ask(
-        &self,
-        request: impl FnOnce(&Config) -> TokenRequest,
-        read: impl FnOnce(StatusCode, &reqwest::header::HeaderMap, &Body) -> Reply,
-    ) -> Probed {
-        let none = |reply| Probed { reply, looks: None };
-        if self.reachable.lock().unwrap().pop() == Some(false) {
-            return none(Reply::NotSent(NotSent::Unreachable));
-        }
-        let reply = {
-            let mut rules = self.rules.lock().unwrap();
-            let request = request(rules.config());
-            rules.token(self.now(), &request)
-        };
-        let cut = match reply.delivery {
-            Delivery::Whole => None,
-            Delivery::After(delay) => {
-                self.sleep(delay).await;
-                None
-            }
-            Delivery::Never => {
-                self.sleep(Duration::from_secs(100)).await;
-                return none(Reply::Unclear(Unclear::TimedOut));
-            }
-            Delivery::Cut => Some(Unclear::ConnectionLost),
-            Delivery::Reset => return none(Reply::Unclear(Unclear::ConnectionLost)),
-        };
-        let headers = reply.headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        let bytes = if cut.is_some() { reply.body[..reply.body.len() / 2].to_vec() } else { reply.body };
-        let looks = Some(looks(reply.status, &headers, &bytes));
-        Probed { reply: read(StatusCode::from_u16(reply.status).unwrap(), &headers, &Body { bytes, cut }), looks }
-    }
-
     /// All that a person would see, and the report itself.
     pub(crate) async fn run(self: &Arc<Self>, start: Start, stop: impl Future<Output = ()>) -> (Report, String, Option<Fingerprint>) {
-        let experiment = Experiment { probe: Arc::clone(self) as _, clock: Arc::clone(self) as _ };
+        let config = self.rules.lock().unwrap().config().clone();
+        let exact = ExactOnline::over(Arc::clone(self) as _, BASE_URL.to_owned(), config.client_id, Secret::new(config.client_secret));
+        let experiment = Experiment { probe: Arc::new(exact), clock: Arc::clone(self) as _ };
         let (mut said, mut newest) = (String::new(), None);
         let report = experiment
             .run(start, stop, &mut |event| match event {
@@ -91,18 +60,55 @@ impl Stage {
     }
 }
 
-#[async_trait]
-impl TokenProbe for Stage {
-    async fn probe(&self, token: &Secret) -> Probed {
-        self.ask(|config| TokenRequest::refresh(config, token.reveal()), |status, headers, body| classify(token, status, headers, body)).await
+impl fmt::Debug for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stage")
     }
+}
 
-    async fn probe_code(&self, code: &Secret, redirect_uri: &str) -> Probed {
-        let read = |status: StatusCode, headers: &_, body: &_| match classify_code(code, status, headers, body) {
-            CodeReply::Refused => Reply::Unclear(Unclear::Status(status.as_u16())),
-            CodeReply::Other(reply) => reply,
+#[async_trait]
+impl Wire for Stage {
+    async fn send(&self, request: reqwest::Request) -> Result<Incoming, NotAnswered> {
+        if self.reachable.lock().unwrap().pop() == Some(false) {
+            return Err(NotAnswered::NeverLeft);
+        }
+        let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
+        let request = TokenRequest {
+            method: request.method().to_string(),
+            query: request.url().query().map(str::to_owned),
+            headers: request.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+            body: request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec(),
         };
-        self.ask(|config| TokenRequest::code(config, code.reveal(), redirect_uri), read).await
+        let reply = self.rules.lock().unwrap().token(self.now(), &request);
+        let cut = match reply.delivery {
+            Delivery::Whole => false,
+            Delivery::Cut => true,
+            Delivery::After(delay) => {
+                self.sleep(delay).await;
+                false
+            }
+            Delivery::Never => std::future::pending().await,
+            Delivery::Reset => return Err(NotAnswered::Lost),
+        };
+        let headers = reply.headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        let bytes = if cut { reply.body[..reply.body.len() / 2].to_vec() } else { reply.body };
+        Ok(Incoming { status: StatusCode::from_u16(reply.status).unwrap(), headers, body: Box::new(Pieces { left: Some(bytes), cut }) })
+    }
+}
+
+/// A body in one piece, and perhaps its breaking off.
+struct Pieces {
+    left: Option<Vec<u8>>,
+    cut: bool,
+}
+
+#[async_trait]
+impl Chunks for Pieces {
+    async fn chunk(&mut self) -> Result<Option<Vec<u8>>, Broken> {
+        match self.left.take() {
+            None if self.cut => Err(Broken),
+            piece => Ok(piece),
+        }
     }
 }
 

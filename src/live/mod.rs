@@ -29,6 +29,9 @@ pub const MINUTES: [i64; 2] = [19, 60];
 /// Token requests that it makes, if no reply is odd.
 pub const REQUESTS: [usize; 2] = [9, 13];
 
+/// No single wait is longer.
+const PIECE: SignedDuration = SignedDuration::from_secs(1);
+
 /// One run.
 pub struct Experiment {
     /// Exact Online.
@@ -155,9 +158,12 @@ impl Experiment {
         }
     }
 
+    /// In short pieces: that the machine was asleep, or that its clock was put right, is noticed in time.
     async fn wait(&self, until: Option<Timestamp>) {
-        let Some(until) = until else { return };
-        self.clock.sleep(until.duration_since(self.clock.now()).try_into().unwrap_or_default()).await;
+        let left = || until.map(|until| until.duration_since(self.clock.now())).filter(SignedDuration::is_positive);
+        while let Some(left) = left() {
+            self.clock.sleep(left.min(PIECE).unsigned_abs()).await;
+        }
     }
 
     async fn ask(&self, step: Step, plan: &Plan, redirect_uri: &str) -> Probed {

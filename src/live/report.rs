@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::SignedDuration;
 
-use super::finding::{Previous, lifetime};
+use super::finding::{Findings, Previous, lifetime};
 use super::plan::Ended;
 use super::step::{Answer, Asked, Step, Subject};
 use super::{Record, Report};
@@ -47,19 +47,30 @@ impl Report {
     }
 
     fn previous_token(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let age = |step: Step| self.records.iter().find(|record| record.asked.step == step).and_then(|record| record.asked.age);
-        let line = |steps: [Step; 3], found: [Previous; 3]| {
-            let told = steps.iter().zip(found).zip(["1 s", "60 s", "9.6 min"]).map(|((step, found), after)| match age(*step) {
-                Some(age) => format!("after {after} {} (it was used {} before)", found.words(), clock(age)),
-                None => format!("after {after} {}", found.words()),
-            });
-            told.collect::<Vec<_>>().join("; ")
-        };
-        writeln!(f, "  a used token, its successor unused: {}", line([Step::Unused1s, Step::Unused60s, Step::Unused9m36s], self.findings.unused))?;
-        if let Some(age) = age(Step::UnusedAgain) {
-            writeln!(f, "    and once more, {} after its use: {}", clock(age), self.findings.unused_again.words())?;
+        let Findings { unused, unused_again, used, .. } = &self.findings;
+        writeln!(f, "  a used token, its successor unused")?;
+        self.line(f, "1 s after its use", Step::Unused1s, unused[0])?;
+        self.line(f, "60 s after its use", Step::Unused60s, unused[1])?;
+        self.line(f, "9.6 min after its use", Step::Unused9m36s, unused[2])?;
+        if self.age(Step::UnusedAgain).is_some() {
+            self.line(f, "once more", Step::UnusedAgain, *unused_again)?;
         }
-        writeln!(f, "  a used token, its successor used: {}", line([Step::Used1s, Step::Used60s, Step::Used9m36s], self.findings.used))
+        writeln!(f, "  a used token, its successor used")?;
+        self.line(f, "1 s after that", Step::Used1s, used[0])?;
+        self.line(f, "60 s after that", Step::Used60s, used[1])?;
+        self.line(f, "9.6 min after that", Step::Used9m36s, used[2])
+    }
+
+    fn line(&self, f: &mut fmt::Formatter<'_>, when: &str, step: Step, found: Previous) -> fmt::Result {
+        write!(f, "    {when}: {}", found.words())?;
+        match self.age(step) {
+            Some(age) => writeln!(f, " ({} after its own use)", clock(age)),
+            None => writeln!(f),
+        }
+    }
+
+    fn age(&self, step: Step) -> Option<SignedDuration> {
+        self.records.iter().find(|record| record.asked.step == step).and_then(|record| record.asked.age)
     }
 
     fn chain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

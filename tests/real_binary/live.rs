@@ -1,15 +1,17 @@
-//! `doctor --live`: what it refuses to run on, what it prints when it is ended early, and that it leaves nothing behind. The whole of it takes half an hour
-//! and is tried in virtual time (`tests/in_process/live.rs`).
+//! `doctor --live`: what it refuses to run on, what it prints when it is ended early, and that it leaves nothing behind. Each kind of Exact Online is told
+//! apart in virtual time (`tests/in_process/live.rs`).
 
 use std::fs;
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use simulators::exact_online::{Fault, Loss, MARKER, Rules, User, bodies};
+use simulators::exact_online::{Config, Fault, Gate, Grace, Loss, MARKER, Rules, User, bodies};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
+use tokio::time::Instant;
 
+use super::stage::shifted_clock::ClockFile;
 use super::stage::{PATIENCE, Ran, Stage};
 
 const YES: &str = "--yes-this-chain-may-die";
@@ -124,6 +126,46 @@ async fn what_is_wrong_is_told_before_anything_is_sent() {
     }
 }
 
+/// From the first question to the last, with the clocks of both set forward to the next one each time.
+#[tokio::test]
+async fn a_whole_run_tells_how_exact_online_is_and_leaves_no_trace() {
+    let mut stage = Stage::with(Config { grace: Grace::Seconds(600), gate: Gate::AfterTokenCheck, ..Config::default() }).await;
+    let clocks = tempfile::tempdir().unwrap();
+    let clock = ClockFile::new(clocks.path(), 0);
+    stage.settings.extend(clock.environment());
+    stage.set("RUST_LOG", "trace");
+    let mut running = Running::begin(&stage, &[]).await;
+    running.until("0:00:00  the given token").await;
+    let (began, mut ahead) = (Instant::now(), 0);
+    while let Some(line) = running.next().await {
+        let Some((_, at)) = line.split_once("next at ") else { continue };
+        let time: Vec<i64> = at.split(": ").next().unwrap().split(':').map(|part| part.parse().unwrap()).collect();
+        let left = time[0] * 3600 + time[1] * 60 + time[2] - ahead - i64::try_from(began.elapsed().as_secs()).unwrap();
+        // A little is really waited for, so that nothing is asked too early.
+        if left > 3 {
+            ahead += left - 2;
+            stage.set_clock_of_exact(ahead);
+            clock.set(ahead);
+        }
+    }
+    let (code, said) = running.end().await;
+    assert_eq!(code, Some(0), "{said}");
+    for expected in [
+        "the look at the token comes before the 570 s",
+        "it ends by time",
+        "REFRESH_POLICY may stay keep-warm",
+        "once more: dead",
+        "it went on after a used token had been sent again",
+        "600 s, as string \"600\"",
+        "Everything was asked.",
+    ] {
+        assert!(said.contains(expected), "{expected:?} is missing: {said}");
+    }
+    assert_says_no_secret(&stage, &said);
+    stage.assert_requests(11);
+    assert_eq!(fs::read_dir(stage.folder()).unwrap().count(), 0);
+}
+
 /// It runs, until the test ends it.
 struct Running {
     child: Child,
@@ -145,11 +187,16 @@ impl Running {
         Self { child, lines, said: String::new() }
     }
 
+    async fn next(&mut self) -> Option<String> {
+        let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await.unwrap().unwrap()?;
+        self.said.push_str(&line);
+        self.said.push('\n');
+        Some(line)
+    }
+
     async fn until(&mut self, what: &str) {
         while !self.said.contains(what) {
-            let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await.unwrap().unwrap();
-            self.said.push_str(&line.unwrap_or_else(|| panic!("it ended without {what:?}: {}", self.said)));
-            self.said.push('\n');
+            assert!(self.next().await.is_some(), "it ended without {what:?}: {}", self.said);
         }
     }
 

@@ -170,7 +170,15 @@ fn failed(failed: &Failed) -> anyhow::Error {
 }
 
 fn said(problem: &Problem) -> anyhow::Error {
-    anyhow::anyhow!("{problem}\n{}", problem.remedy())
+    // Elsewhere the way on is the page that the browser is at.
+    let remedy = match problem {
+        Problem::Forged | Problem::OtherBrowser => {
+            "Nothing was changed. Run `exact-token-broker consent` again, open the address that it prints, and paste the one that this log-in ends at."
+        }
+        Problem::Used | Problem::Overtaken | Problem::NothingToConfirm => "`exact-token-broker status` says how things stand.",
+        _ => problem.remedy(),
+    };
+    anyhow::anyhow!("{problem}\n{remedy}")
 }
 
 #[cfg(test)]

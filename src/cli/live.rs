@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
-use super::{INTERRUPTED, MOST_INPUT, config, print, say, serve};
+use super::{INTERRUPTED, MOST_INPUT, print, say, serve, usable};
 use crate::app::LiveChecks;
 use crate::consent::{Begun, Callback, plausible};
 use crate::live::plan::{Ended, UNGRANTED_AN_HOUR};
@@ -24,7 +24,7 @@ pub(super) async fn live(current: &Path, consent: bool, yes: bool, keep: Option<
              terminal. Nothing was sent"
         );
     }
-    let checks = LiveChecks::open(config(current)?)?;
+    let checks = LiveChecks::open(usable(current)?)?;
     let stored = checks.beside().await.context("nothing was sent")?;
     print(&beforehand(&checks.place, stored.is_empty(), keep.is_some()))?;
     if !yes && !confirmed().await? {

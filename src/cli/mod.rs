@@ -13,9 +13,9 @@ use anyhow::{Context, bail};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::app::Broker;
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigError};
 use crate::get_token::{Ask, NoToken};
-use crate::status::State;
+use crate::status::{State, Status};
 use crate::token::Secret;
 
 /// More than any refresh token, and not so much that a mistaken file fills the memory.
@@ -193,21 +193,28 @@ async fn token(current: &Path, min_validity: i64, max_wait: i64) -> anyhow::Resu
 }
 
 async fn status(current: &Path, json: bool) -> anyhow::Result<ExitCode> {
-    let broker = open(current)?;
-    let status = broker.status().await;
+    let status = match settings(current) {
+        Ok(config) => Broker::open(config)?.status().await,
+        // As the function Status, in the same form.
+        Err(error) => Status::misconfigured(&error.problems),
+    };
     let text = if json { serde_json::to_string_pretty(&status).context("the status could not be written")? } else { status.to_string() };
     print(&text)?;
     Ok(if status.state == State::Connected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn open(current: &Path) -> anyhow::Result<Broker> {
-    Ok(Broker::open(config(current)?)?)
+    Ok(Broker::open(usable(current)?)?)
 }
 
-fn config(current: &Path) -> anyhow::Result<Config> {
+fn usable(current: &Path) -> anyhow::Result<Config> {
+    settings(current).map_err(|error| anyhow::anyhow!("the settings cannot be used:\n  {}", error.problems.join("\n  ")))
+}
+
+fn settings(current: &Path) -> Result<Config, ConfigError> {
     let source = config::command_line(current);
     crate::telemetry::init(Some(config::log_filter(|name| source.get(name)).as_deref().unwrap_or("off")));
-    let config = source.config(current).map_err(|error| anyhow::anyhow!("the settings cannot be used:\n  {}", error.problems.join("\n  ")))?;
+    let config = source.config(current)?;
     for remark in &config.remarks {
         say(&mut io::stderr(), &format!("warning: {remark}"));
     }

@@ -122,8 +122,11 @@ impl Report {
     /// Of an installation whose settings cannot be used: nothing but its files can be looked at.
     pub async fn misconfigured(problems: &[String], app_root: PathBuf) -> Self {
         let remedy = "correct them, then run this again for the rest";
+        let rest = "not looked at without settings that can be used: Exact Online, clocks, client id, redirect URI, ledger, lock, token store, versions, \
+                    file modes";
         let mut checks: Vec<Check> = problems.iter().map(|problem| Check::failed("settings", problem.clone(), remedy)).collect();
         checks.extend(files::app(&app_root).await);
+        checks.push(Check::remark("the rest", rest, "correct the settings, then run this again"));
         Self::of(checks)
     }
 

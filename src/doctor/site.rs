@@ -28,13 +28,14 @@ impl Doctor {
         const NAME: &str = "Exact Online";
         const REMEDY: &str = "check EXACT_REGION, name resolution and the way out (proxy, network rules); else Exact Online is down";
         const CLOCK: &str = "clock and Exact Online's";
+        let untold = || Check::remark(CLOCK, "could not be told: Exact Online did not answer", REMEDY);
         let sent = self.clock.now();
         let knocked = self.within(self.site.knock()).await;
         let received = self.clock.now();
         let site = &self.facts.base_url;
         match knocked {
-            None => vec![Check::silent(NAME, REMEDY)],
-            Some(Err(problem)) => vec![Check::failed(NAME, format!("{site}: {problem}"), REMEDY)],
+            None => vec![Check::silent(NAME, REMEDY), untold()],
+            Some(Err(problem)) => vec![Check::failed(NAME, format!("{site}: {problem}"), REMEDY), untold()],
             Some(Ok(knocked)) => {
                 let reached = match knocked.status {
                     status @ 500.. => {

@@ -50,8 +50,8 @@ impl Wish {
         }
         // Any page can hold a form with this address in it, if it knows the function key.
         let mut from = head.headers.get_all("sec-fetch-site").into_iter();
-        // Two of them may have become one on the way.
-        if from.any(|from| from.to_str().is_ok_and(|from| from.contains("cross-site"))) {
+        // Two of them may have become one on the way. The page's own form is of the same origin; a neighbour's under a common domain is not ours.
+        if from.any(|from| !from.to_str().is_ok_and(|from| from.split(',').all(|from| ["same-origin", "none"].contains(&from.trim())))) {
             return Err(Refused::CrossSite);
         }
         Ok(decision(body)?.unwrap_or_else(|| Self::Begin { cookie: cookie(&head.headers) }))
@@ -310,10 +310,10 @@ mod tests {
     #[test]
     fn the_button_counts_only_on_our_own_page() {
         let wish = |method: &str, from: &[&str]| asked(method, from, "");
-        for from in [&[][..], &["same-origin"], &["none"], &["same-site"]] {
+        for from in [&[][..], &["same-origin"], &["none"], &["same-origin, same-origin"]] {
             assert!(matches!(wish("POST", from), Ok(Wish::Begin { cookie: None })), "{from:?}");
         }
-        for from in [&["cross-site"][..], &["same-origin", "cross-site"], &["same-origin, cross-site"]] {
+        for from in [&["cross-site"][..], &["same-site"], &["same-origin", "cross-site"], &["same-origin, cross-site"], &[""], &["made-up"]] {
             assert!(matches!(wish("POST", from), Err(Refused::CrossSite)), "{from:?}");
             assert!(matches!(wish("GET", from), Ok(Wish::Look)), "{from:?}");
         }

@@ -102,7 +102,7 @@ async fn what_is_pasted_by_mistake_costs_nothing() {
     for (pasted, says) in [
         ("", "neither a code nor an error"),
         ("https://localhost/\n", "neither a code nor an error"),
-        ("https://localhost/?code=made-up&state=made-up\n", "was altered"),
+        ("https://localhost/?code=made-up&state=made-up\n", "Run `exact-token-broker consent` again"),
         ("https://localhost/?error=access_denied\n", "the permission was not given"),
     ] {
         let ran = consent(&stage, &[], |_| pasted.to_owned()).await;

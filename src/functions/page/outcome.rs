@@ -97,7 +97,8 @@ pub(super) fn failed(failed: &Failed, route: Route) -> Page {
         Problem::Settings(_) => "A setting is missing or wrong",
         Problem::NotSaved(_) => "The new tokens are not stored yet",
         Problem::Unclear => "It is not known whether Exact Online was connected",
-        Problem::Used | Problem::Overtaken | Problem::NothingToConfirm => "Nothing was changed",
+        Problem::Used => "This link was used before",
+        Problem::Overtaken | Problem::NothingToConfirm => "Nothing was changed",
         Problem::Forged
         | Problem::OtherBrowser
         | Problem::Expired

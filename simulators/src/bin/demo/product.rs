@@ -18,7 +18,7 @@ pub(super) fn root() -> &'static Path {
 pub(super) async fn build() -> Result<PathBuf> {
     print("building exact-token-broker (the first time, this takes some minutes) …");
     let mut build = Command::new(cargo());
-    build.args(["build", "--quiet", "--locked", "--package", "exact-token-broker", "--bin", "exact-token-broker"]);
+    build.args(["build", "--locked", "--package", "exact-token-broker", "--bin", "exact-token-broker"]);
     build.arg("--message-format=json-render-diagnostics").current_dir(root());
     if !cfg!(debug_assertions) {
         build.arg("--release");

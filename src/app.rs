@@ -17,8 +17,10 @@ use crate::doctor::{Doctor, Facts, Report};
 use crate::exact_online::ExactOnline;
 use crate::functions::UseCases;
 use crate::get_token::{Ask, HandedOut, NoToken};
+use crate::live::Experiment;
+use crate::live::guard::{Refused, Stored};
 use crate::local::{self, EmbeddedStore};
-use crate::ports::{Clock, LedgerStore, Vault};
+use crate::ports::{Clock, ConsentEndpoint, LedgerStore, Vault};
 use crate::refresh_token::{Refresher, Tick};
 use crate::status::{self, LockHolder, Status};
 use crate::token::schedule::Policy;
@@ -125,6 +127,47 @@ pub async fn doctor(config: Result<Config, ConfigError>, app_root: PathBuf) -> R
     match config.and_then(|config| patient(config, app_root.clone(), clock)) {
         Ok(doctor) => doctor.examine().await,
         Err(ConfigError { problems }) => Report::misconfigured(&problems, app_root).await,
+    }
+}
+
+/// The live checks on one app at Exact, and the store that they must not run on.
+pub struct LiveChecks {
+    /// What runs.
+    pub experiment: Experiment,
+    /// As registered, if the settings tell.
+    pub redirect_uri: Option<String>,
+    /// Where the settings keep tokens.
+    pub place: String,
+    exact: Arc<ExactOnline>,
+    client_id: String,
+    vault: Arc<dyn Vault>,
+    ledger: Arc<dyn LedgerStore>,
+}
+
+impl LiveChecks {
+    /// Wires what the settings name. Reads and sends nothing yet.
+    pub fn open(config: Config) -> Result<Self, ConfigError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let exact = config.exact;
+        let http = crate::http::client(&exact.base_url).map_err(no_certificates)?;
+        let Behind { vault, ledger, place, .. } = behind(config.store, &clock)?;
+        let client_id = exact.client_id.clone();
+        let exact = Arc::new(ExactOnline::new(http, exact.base_url, exact.client_id, exact.client_secret));
+        let experiment = Experiment { probe: Arc::clone(&exact) as _, clock };
+        Ok(Self { experiment, redirect_uri: config.redirect_uri, place, exact, client_id, vault, ledger })
+    }
+
+    /// What the settings' store holds, where the experiment may run beside it.
+    pub async fn beside(&self) -> Result<Stored, Refused> {
+        let stored = Stored::read(&*self.ledger, &*self.vault).await?;
+        stored.allows_app(&self.client_id)?;
+        Ok(stored)
+    }
+
+    /// Where a person logs in.
+    #[must_use]
+    pub fn authorize_url(&self, redirect_uri: &str, state: &str) -> String {
+        self.exact.authorize_url(redirect_uri, state)
     }
 }
 

@@ -15,6 +15,7 @@
 //! | [`adopt`] | how a chain that was kept under another lock is taken over |
 //! | [`status`] | what is known, for a person and for a monitor |
 //! | [`doctor`] | what is wrong with an installation, and what to do about it |
+//! | [`live`] | the live checks: how Exact treats a used refresh token, found out on a chain that nobody needs |
 //! | [`exact_online`], [`http`] | the token service: request and response are pure, what stands between sends once |
 //! | [`local`], [`stored`] | the embedded store: one file, one lock file; and the only JSON of credential and ledger |
 //! | [`azure`] | the store for production: credentials in Key Vault, the ledger as a blob whose lease is the lock, the app's identity |
@@ -22,7 +23,7 @@
 //! | [`cli`] | the commands; the only place that prints |
 //! | [`config`], [`telemetry`], [`clock`], [`task`], [`app`] | settings, log lines, the machine's clocks, work that nobody waits for, and the only wiring |
 //!
-//! Arrows: `cli`, `functions` → use cases (`refresh_token`, `get_token`, `consent`, `adopt`, `status`, `doctor`) → `ports`, `token`; adapters (`exact_online`,
+//! Arrows: `cli`, `functions` → use cases (`refresh_token`, `get_token`, `consent`, `adopt`, `status`, `doctor`, `live`) → `ports`, `token`; adapters (`exact_online`,
 //! `azure`, `local`, `stored`, `clock`) → `ports`, `token`; `token` → nothing; `app` alone knows them all. A test holds the code to this.
 //!
 //! # Invariants
@@ -57,6 +58,7 @@ pub mod exact_online;
 pub mod functions;
 pub mod get_token;
 pub mod http;
+pub mod live;
 pub mod local;
 pub mod ports;
 pub mod refresh_token;

@@ -30,6 +30,38 @@ pub trait ConsentEndpoint: Send + Sync {
     async fn me(&self, access_token: &Secret) -> Option<Person>;
 }
 
+/// Exact's token service under a magnifying glass, for an experiment with a chain that nobody needs ([`live`](crate::live)).
+#[async_trait]
+pub trait TokenProbe: Send + Sync {
+    /// [`TokenEndpoint::refresh`], with what else can be said of the reply.
+    async fn probe(&self, refresh_token: &Secret) -> Probed;
+
+    /// [`ConsentEndpoint::exchange`], likewise.
+    async fn probe_code(&self, code: &Secret, redirect_uri: &str) -> Probed;
+}
+
+/// A reply, and what it looked like.
+#[derive(Clone, Debug)]
+pub struct Probed {
+    /// What it means. A code that was turned down is [`Unclear`](crate::token::reply::Unclear) here.
+    pub reply: Reply,
+    /// None where none came.
+    pub looks: Option<Looks>,
+}
+
+/// What a reply looked like, without anything that could be a secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Looks {
+    /// The status code.
+    pub status: u16,
+    /// Names of all headers, each with its value where that is one of a few known words or a number, else with its length.
+    pub headers: Vec<(String, String)>,
+    /// In words.
+    pub body: String,
+    /// Names of the JSON object's members, each with its type and its length, or its value as for a header.
+    pub members: Vec<(String, String)>,
+}
+
 /// Exact's site, for who wants to know whether it is there and whom it knows. One request each, no redirect followed, nothing spent.
 #[async_trait]
 pub trait ExactSite: Send + Sync {

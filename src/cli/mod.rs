@@ -2,10 +2,11 @@
 
 mod consent;
 mod doctor;
+mod live;
 mod serve;
 
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -76,6 +77,19 @@ enum Command {
         /// For machines.
         #[arg(long)]
         json: bool,
+        /// Find out how Exact Online treats a used refresh token, on a chain that nobody needs and that may end of it: reads its refresh token from
+        /// standard input. Takes up to an hour.
+        #[arg(long, conflicts_with = "json")]
+        live: bool,
+        /// Begin the throw-away chain with a log-in, in place of a token.
+        #[arg(long, requires = "live")]
+        consent: bool,
+        /// Do not ask whether that chain may end.
+        #[arg(long, requires = "live")]
+        yes_this_chain_may_die: bool,
+        /// Keep the newest refresh token in a new file. Without it that token is forgotten.
+        #[arg(long, requires = "live", value_name = "FILE")]
+        keep_token: Option<PathBuf>,
     },
 }
 
@@ -115,7 +129,10 @@ pub fn run() -> ExitCode {
             Some(Command::Adopt { yes }) => adopt(&current, yes).await,
             Some(Command::Token { min_validity, max_wait }) => token(&current, min_validity, max_wait).await,
             Some(Command::Status { json }) => status(&current, json).await,
-            Some(Command::Doctor { json }) => doctor::doctor(&current, json).await,
+            Some(Command::Doctor { live: true, consent, yes_this_chain_may_die, keep_token, .. }) => {
+                live::live(&current, consent, yes_this_chain_may_die, keep_token.as_deref()).await
+            }
+            Some(Command::Doctor { json, .. }) => doctor::doctor(&current, json).await,
         }
     });
     done.unwrap_or_else(|error| fail(&error))
@@ -187,8 +204,11 @@ async fn status(current: &Path, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn open(current: &Path) -> anyhow::Result<Broker> {
-    let config = settings(current).map_err(|error| anyhow::anyhow!("the settings cannot be used:\n  {}", error.problems.join("\n  ")))?;
-    Ok(Broker::open(config)?)
+    Ok(Broker::open(usable(current)?)?)
+}
+
+fn usable(current: &Path) -> anyhow::Result<Config> {
+    settings(current).map_err(|error| anyhow::anyhow!("the settings cannot be used:\n  {}", error.problems.join("\n  ")))
 }
 
 fn settings(current: &Path) -> Result<Config, ConfigError> {

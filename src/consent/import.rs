@@ -112,7 +112,7 @@ impl Refresher {
 }
 
 /// Catches what people paste by mistake, before it takes the place of something that works.
-fn plausible(token: &str) -> Result<(), ImportError> {
+pub fn plausible(token: &str) -> Result<(), ImportError> {
     let problem = if token.is_empty() {
         "nothing was given on standard input"
     } else if token.starts_with('{') {

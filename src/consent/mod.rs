@@ -25,7 +25,7 @@ use crate::token::{Person, Secret, VersionId};
 use signed::{BegunIn, Checked, Purpose, Signer, new_cookie};
 
 pub use crate::refresh_token::pass::person::Decision;
-pub use import::{ImportError, Imported};
+pub use import::{ImportError, Imported, plausible};
 pub use outcome::{Connected, Failed, Finished, Problem};
 
 /// How long a browser may try again without the page's own link. The cookie should be kept as long.

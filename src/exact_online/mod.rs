@@ -6,6 +6,7 @@
 mod fields;
 mod me;
 mod patience;
+mod probe;
 pub mod region;
 pub mod request;
 pub mod response;

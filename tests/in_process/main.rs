@@ -12,6 +12,8 @@ mod ending;
 #[path = "../ledger_contract/mod.rs"]
 mod ledger_contract;
 mod life;
+mod live;
+mod live_odd;
 mod lost_head;
 mod many_versions;
 mod processes;

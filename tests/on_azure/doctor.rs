@@ -135,3 +135,29 @@ async fn whoever_is_silent_is_given_up_and_the_rest_goes_on() {
     assert_eq!((&checks["lock"]["verdict"], &checks["client id"]["verdict"]), (&"ok".into(), &"ok".into()), "{checks:?}");
     assert!(asked.elapsed() < std::time::Duration::from_mins(1), "{:?}", asked.elapsed());
 }
+
+#[tokio::test]
+async fn the_live_checks_keep_off_the_chain_in_the_vault_and_write_nothing() {
+    const YES: [&str; 3] = ["doctor", "--live", "--yes-this-chain-may-die"];
+    let mut world = running().await;
+    let stored = world.stage.exact.rules().newest_refresh_token().unwrap().to_owned();
+    let throw_away = world.stage.exact.issue_chain();
+    let (generation, asked) = (world.stage.status().await["generation"].clone(), world.vault.rules().log().len());
+    let refused = async |world: &OnAzure, token: &str, why: &str| {
+        let ran = world.stage.run_with(&YES, token).await;
+        assert!(!ran.success && ran.stderr.contains(why), "{ran:?}");
+    };
+    refused(&world, &throw_away, "Exact keeps one chain per app and user").await;
+    world.vault.rules().deny(Action::Get, Some(Denial::Firewall));
+    refused(&world, &throw_away, "could not be read, so nothing is begun that could end it").await;
+    world.vault.rules().deny(Action::Get, None);
+    let app = world.stage.settings["EXACT_CLIENT_ID"].clone();
+    world.stage.set("EXACT_CLIENT_ID", "00000000-0000-0000-0000-00000000c0de");
+    refused(&world, &stored, "that is a refresh token of the chain that the store of these settings holds").await;
+    world.stage.set("EXACT_CLIENT_ID", &app);
+
+    let written =
+        world.vault.rules().log()[asked..].iter().filter(|logged| matches!(logged.operation.action(), Action::Set | Action::Update)).count();
+    assert_eq!((written, &world.stage.status().await["generation"]), (0, &generation));
+    world.stage.assert_requests(1);
+}

@@ -17,6 +17,7 @@ mod first_answer;
 mod garbage;
 mod kill;
 mod leaks;
+mod live;
 mod main_job;
 mod odd_replies;
 mod settings;

@@ -4,6 +4,7 @@ use fuzzing::Target;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::super::probe;
 use super::super::response::classify_code;
 use super::properties::displayed;
 use super::*;
@@ -89,7 +90,10 @@ fn token_reply() {
             CodeReply::Refused => assert!(matches!(reply, Reply::Unclear(_)) && status.is_client_error() && body.cut.is_none()),
             CodeReply::Other(other) => assert_eq!(told(other), told(&reply)),
         }
-        format!("{reply:?} {reply:#?} {} {code:?}", displayed(&reply))
+        // Names are told, if they look like names: of what else a report says, nothing may come from the reply.
+        let looks = probe::looks(status.as_u16(), headers, &body.bytes);
+        let values: Vec<String> = looks.headers.into_iter().chain(looks.members).map(|(_, value)| value).collect();
+        format!("{reply:?} {reply:#?} {} {code:?} {} {values:?}", displayed(&reply), looks.body)
     });
 }
 

@@ -59,6 +59,7 @@ fn call_one(app: &Arc<App>, random: &mut Random) {
 /// One call, watched. None: its process stopped.
 pub async fn call(app: &App, process: &Arc<Process>, ask: Ask) -> Option<Result<HandedOut, NoToken>> {
     let begun = app.now();
+    let run = app.world.state().begin_run(process.id, false, begun);
     let refresher = Arc::clone(&process.refresher);
     let ran = process.run(async move {
         let answer = refresher.get_token(ask).await;
@@ -89,6 +90,7 @@ pub async fn call(app: &App, process: &Arc<Process>, ask: Ask) -> Option<Result<
     let refused_at_hand = answered.is_err() && matches!(answer(view.servable.as_deref(), view.served_at, ask.min_validity), Answer::Token { .. });
     let what = check(app, process, ask, now, &answered, refused_at_hand);
     let mut state = app.world.state();
+    state.end_run(run, now);
     if let Ok(token) = &answered {
         let epoch = view.ledger.as_ref().map_or(0, |ledger| ledger.epoch);
         *process.served.lock().unwrap_or_else(PoisonError::into_inner) = Some((token.access_token.clone(), epoch));

@@ -33,6 +33,7 @@ struct Life {
     after_grant: Option<(u64, Stop)>,
     died: Option<Timestamp>,
     frozen: bool,
+    freezes: Vec<(Timestamp, Option<Timestamp>)>,
     thawed: Option<Timestamp>,
     waiting: Vec<Waker>,
 }
@@ -81,7 +82,10 @@ impl Control {
         life.stop_at = None;
         match stop {
             Stop::Kill => life.died = life.died.or(Some(self.time.now())),
-            Stop::Freeze => life.frozen = true,
+            Stop::Freeze => {
+                life.frozen = true;
+                life.freezes.push((self.time.now(), None));
+            }
         }
         self.stopped.notify_one();
     }
@@ -96,6 +100,9 @@ impl Control {
         let mut life = self.life();
         life.frozen = false;
         life.thawed = Some(self.time.now());
+        if let Some((_, until @ None)) = life.freezes.last_mut() {
+            *until = Some(self.time.now());
+        }
         let waiting = std::mem::take(&mut life.waiting);
         drop(life);
         waiting.into_iter().for_each(Waker::wake);
@@ -117,6 +124,12 @@ impl Control {
     #[must_use]
     pub fn is_frozen(&self) -> bool {
         self.life().frozen
+    }
+
+    /// Whether it was frozen at any time between two.
+    #[must_use]
+    pub fn was_frozen_between(&self, from: Timestamp, until: Timestamp) -> bool {
+        self.life().freezes.iter().any(|(frozen, thawed)| *frozen <= until && thawed.is_none_or(|thawed| thawed >= from))
     }
 
     /// Whether it was frozen at any time since then.

@@ -115,7 +115,7 @@ pub async fn blows(app: Arc<App>) {
         let now = app.now();
         let mut state = app.world.state();
         state.note(now, 0, &format!("{blow:?}"));
-        state.struck.push(now);
+        state.strike(now, 0);
         match blow {
             Blow::Revoked => {
                 state.identity += 1;

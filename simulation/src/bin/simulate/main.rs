@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Parser;
 use simulation::history::live;
 use simulation::run::{Sum, run};
-use simulation::world::facts::percentile;
+use simulation::world::facts::{Facts, percentile};
 
 /// Lives through histories of whole function apps, and says what was lost and why.
 #[derive(Parser)]
@@ -32,6 +32,9 @@ struct Arguments {
     /// How many at a time.
     #[arg(long)]
     threads: Option<usize>,
+    /// Keeps what was counted here, every 500 histories.
+    #[arg(long)]
+    keep: Option<std::path::PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -40,7 +43,13 @@ fn main() -> ExitCode {
         return one(seed, arguments.log);
     }
     let threads = arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let sum = run(arguments.seeds.clone(), threads, arguments.until_first);
+    let sum = match counted(&arguments, threads) {
+        Ok(sum) => sum,
+        Err(problem) => {
+            eprintln!("{problem:#}");
+            return ExitCode::FAILURE;
+        }
+    };
     let numbers = numbers(&sum);
     println!("{numbers}");
     complain(&sum);
@@ -51,6 +60,25 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     if sum.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// All of them, in pieces that are kept.
+fn counted(arguments: &Arguments, threads: usize) -> anyhow::Result<Sum> {
+    const PIECE: u64 = 500;
+    let (first, last) = (*arguments.seeds.start(), *arguments.seeds.end());
+    let Some(keep) = &arguments.keep else { return Ok(run(arguments.seeds.clone(), threads, arguments.until_first)) };
+    let mut sum = Sum::default();
+    let mut from = first;
+    while from <= last && !(arguments.until_first && !sum.failures.is_empty()) {
+        let until = last.min(from + PIECE - 1);
+        let piece = run(from..=until, threads, arguments.until_first);
+        sum.facts.add(&piece.facts);
+        sum.failures.extend(piece.failures);
+        complain(&Sum { facts: Facts::default(), failures: sum.failures.clone() });
+        std::fs::write(keep, sum.facts.to_text()).with_context(|| keep.display().to_string())?;
+        from = until + 1;
+    }
+    Ok(sum)
 }
 
 fn one(seed: u64, log: bool) -> ExitCode {

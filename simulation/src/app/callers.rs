@@ -66,18 +66,10 @@ pub async fn call(app: &App, process: &Arc<Process>, ask: Ask) -> Option<Result<
         // What was at hand at the moment of the answer, not a step later.
         (answer, refresher.view())
     });
-    let gone = async {
-        loop {
-            tokio::time::sleep(Duration::from_secs(5)).await;
-            if process.control.is_dead() {
-                return;
-            }
-        }
-    };
     let (answered, view) = tokio::select! {
         biased;
         ended = ran => ended.ok()?,
-        () = gone => return None,
+        () = process.control.death() => return None,
         () = tokio::time::sleep(Duration::from_mins(20)) => {
             if !process.control.was_frozen_since(begun) {
                 let now = app.now();

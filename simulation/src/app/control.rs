@@ -1,5 +1,6 @@
 //! A process that can be stopped dead or for a while, wherever it happens to be: before any step of any piece of its work.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -23,6 +24,7 @@ pub struct Control {
     time: Time,
     life: Mutex<Life>,
     stopped: Notify,
+    changed: Notify,
 }
 
 #[derive(Default)]
@@ -42,7 +44,7 @@ impl Control {
     /// Alive.
     #[must_use]
     pub fn new(time: Time) -> Arc<Self> {
-        Arc::new(Self { time, life: Mutex::default(), stopped: Notify::new() })
+        Arc::new(Self { time, life: Mutex::default(), stopped: Notify::new(), changed: Notify::new() })
     }
 
     fn life(&self) -> MutexGuard<'_, Life> {
@@ -88,11 +90,34 @@ impl Control {
             }
         }
         self.stopped.notify_one();
+        self.changed.notify_waiters();
     }
 
     /// Ends when it was killed or frozen.
     pub async fn stopped(&self) {
         self.stopped.notified().await;
+    }
+
+    /// Ends when it is dead.
+    pub async fn death(&self) {
+        self.until(|life| life.died.is_some()).await;
+    }
+
+    /// Ends when it is frozen, or dead.
+    pub async fn stop(&self) {
+        self.until(|life| life.died.is_some() || life.frozen).await;
+    }
+
+    async fn until(&self, so: impl Fn(&Life) -> bool) {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if so(&self.life()) {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Lets it go on as if nothing had been.

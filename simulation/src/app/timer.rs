@@ -73,16 +73,11 @@ async fn tick(app: &App, process: &Arc<Process>) {
     };
     let refresher = Arc::clone(&process.refresher);
     let ran = process.run(async move { refresher.tick().await });
-    let died = async {
-        while !process.control.is_dead() {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    };
     let ended = tokio::select! {
         biased;
         ended = ran => ended.ok(),
         () = tokio::time::sleep(FUNCTION_TIMEOUT) => None,
-        () = died => return,
+        () = process.control.death() => return,
     };
     let now = app.now();
     let mut state = app.world.state();

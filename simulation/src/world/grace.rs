@@ -136,12 +136,12 @@ impl State {
 fn forbidden(ledger: &Ledger, pair: &Made, at: Timestamp) -> Option<Obstacle> {
     let sent = Fingerprint::of(&Secret::new(&*pair.sent));
     let spent = ledger.ungranted.iter().filter(|asked| **asked > at - HOUR && **asked < at).count();
-    let patience = ledger.backoff.is_some_and(|backoff| backoff.cause == BackoffCause::Throttled && backoff.until > at);
-    let misconfigured = ledger.misconfigured.is_some_and(|problem| problem.last + HOUR > at);
+    let waits = ledger.backoff.is_some_and(|backoff| backoff.cause == BackoffCause::Throttled && backoff.until > at);
+    let unaccepted = ledger.misconfigured.is_some_and(|problem| problem.last + HOUR > at);
     let refused = ledger.refusals.iter().any(|refused| refused.fingerprint == sent && refused.count >= 2 && refused.last < at);
     if spent >= UNGRANTED_AN_HOUR {
         Some(Obstacle::Budget)
-    } else if patience || misconfigured {
+    } else if waits || unaccepted {
         Some(Obstacle::ToldToWait)
     } else if refused {
         Some(Obstacle::Refused)

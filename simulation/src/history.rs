@@ -111,7 +111,10 @@ async fn story(app: &Arc<App>) {
     tokio::spawn(fates::kill(Arc::clone(app)));
     tokio::spawn(fates::freeze(Arc::clone(app)));
     tokio::spawn(fates::blows(Arc::clone(app)));
-    tokio::spawn(people::watch(Arc::clone(app)));
+    // Where nothing is lost nobody has to connect again, and only the calls that are asked about count.
+    if !app.scenario.callers.plain {
+        tokio::spawn(people::watch(Arc::clone(app)));
+    }
     tokio::spawn(people::sample(Arc::clone(app)));
     app.world.time.reach(app.scenario.calm_from).await;
     app.world.note(0, "faults stop");

@@ -48,10 +48,9 @@ fn call_one(app: &Arc<App>, random: &mut Random) {
         return;
     }
     let process = Arc::clone(random.pick(&serving));
-    let ask = Ask {
-        min_validity: SignedDuration::from_secs(*random.pick(&[0, 30, 60, 60, 60, 300, 540])),
-        max_wait: SignedDuration::from_secs(*random.pick(&[0, 5, 30, 200, 200])),
-    };
+    let (least, most): (&[i64], &[i64]) =
+        if app.scenario.callers.plain { (&[60], &[200]) } else { (&[0, 30, 60, 60, 60, 300, 540], &[0, 5, 30, 200, 200]) };
+    let ask = Ask { min_validity: SignedDuration::from_secs(*random.pick(least)), max_wait: SignedDuration::from_secs(*random.pick(most)) };
     let app = Arc::clone(app);
     tokio::spawn(async move { drop(call(&app, &process, ask).await) });
 }

@@ -104,6 +104,7 @@ impl State {
             ignored: false,
             overlapping: frozen,
         });
+        self.weather.granted(now);
         if let Some(seen) = self.processes.get(&process) {
             seen.control.granted();
         }

@@ -158,6 +158,22 @@ fn a_probe_whose_reply_was_lost_is_aimed_at_although_the_retry_was_too_early() {
     assert_eq!(timeline.waits(), (probe + 573, Wait::UnclearOutcome), "the lost reply was a grant; only an aim gets it back");
 }
 
+/// Seed 3690 of the simulation: three requests for one probe, and the next probe came after a day.
+#[test]
+fn what_clears_up_a_probe_is_no_probe() {
+    let mut timeline = Timeline::granted_at_0();
+    timeline.at(570).sends_and(REFUSED);
+    timeline.at(630).sends_and(REFUSED);
+    let probe = 630 + HOUR;
+    timeline.at(probe).sends_and(LOST);
+    for retry in [probe + 30, probe + 573] {
+        timeline.at(retry).sends_and(REFUSED);
+    }
+    timeline.at(630 + 6 * HOUR - 1);
+    assert!(matches!(timeline.due(), Due::NeedsConsent(_)));
+    assert_eq!(timeline.at(630 + 6 * HOUR).reason(), Reason::Probe);
+}
+
 #[test]
 fn a_candidate_takes_the_place_of_a_head_that_was_refused_twice() {
     let mut timeline = Timeline::granted_at_0();

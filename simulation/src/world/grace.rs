@@ -20,6 +20,7 @@ const STEPS: SignedDuration = SignedDuration::from_secs(2);
 /// A tick begins nothing later: what it begins has to end before the host kills it.
 const TICK_BEGINS_WITHIN: SignedDuration = SignedDuration::from_secs(380);
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
+const TEN_MINUTES: SignedDuration = SignedDuration::from_mins(10);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// An invocation: between them nothing runs.
@@ -53,6 +54,8 @@ pub enum Obstacle {
     PortAway,
     /// Eight requests without a grant in the hour.
     Budget,
+    /// Some are left, and kept for the rest of the hour: one for each ten minutes of it.
+    Pace,
     /// Exact asked for fewer requests, or does not accept the app.
     ToldToWait,
     /// Exact had said twice that this token is dead.
@@ -71,6 +74,7 @@ impl Obstacle {
             Self::NobodyAwake => "grace: no invocation ran in its last 30 s",
             Self::PortAway => "grace: a service was away in its last 30 s",
             Self::Budget => "grace: the hour's requests were spent",
+            Self::Pace => "grace: the hour's last requests were kept for later",
             Self::ToldToWait => "grace: Exact had told us to wait",
             Self::Refused => "grace: Exact had called the token dead",
             Self::VaultLostVersion => "grace: the vault had lost the token",
@@ -139,8 +143,13 @@ fn forbidden(ledger: &Ledger, pair: &Made, at: Timestamp) -> Option<Obstacle> {
     let waits = ledger.backoff.is_some_and(|backoff| backoff.cause == BackoffCause::Throttled && backoff.until > at);
     let unaccepted = ledger.misconfigured.is_some_and(|problem| problem.last + HOUR > at);
     let refused = ledger.refusals.iter().any(|refused| refused.fingerprint == sent && refused.count >= 2 && refused.last < at);
+    let oldest = ledger.ungranted.iter().find(|asked| **asked > at - HOUR);
+    let left = i64::try_from(UNGRANTED_AN_HOUR.saturating_sub(spent)).unwrap_or(0);
+    let paced = spent >= 4 && oldest.is_some_and(|oldest| at < *oldest + HOUR - TEN_MINUTES * i32::try_from(left).unwrap_or(0));
     if spent >= UNGRANTED_AN_HOUR {
         Some(Obstacle::Budget)
+    } else if paced {
+        Some(Obstacle::Pace)
     } else if waits || unaccepted {
         Some(Obstacle::ToldToWait)
     } else if refused {

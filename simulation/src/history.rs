@@ -97,12 +97,13 @@ async fn story(app: &Arc<App>) {
     for _ in 1..random.between(1, app.scenario.fates.most.min(3)) {
         app.start(&mut random, false);
     }
-    if app.scenario.fates.misplaced {
-        app.start(&mut random, true);
-    }
+    let misplaced = app.scenario.fates.misplaced.then(|| app.start(&mut random, true));
     let by_import = random.chance(6_000);
     people::connect_first(app, &first, by_import).await;
     tokio::spawn(timer::run(Arc::clone(app)));
+    if let Some(misplaced) = misplaced {
+        tokio::spawn(timer::run_elsewhere(Arc::clone(app), misplaced));
+    }
     tokio::spawn(callers::trickle(Arc::clone(app)));
     tokio::spawn(callers::bursts(Arc::clone(app)));
     tokio::spawn(fates::scale(Arc::clone(app)));
@@ -110,7 +111,10 @@ async fn story(app: &Arc<App>) {
     tokio::spawn(fates::kill(Arc::clone(app)));
     tokio::spawn(fates::freeze(Arc::clone(app)));
     tokio::spawn(fates::blows(Arc::clone(app)));
-    tokio::spawn(people::watch(Arc::clone(app)));
+    // Where nothing is lost nobody has to connect again, and only the calls that are asked about count.
+    if !app.scenario.callers.plain {
+        tokio::spawn(people::watch(Arc::clone(app)));
+    }
     tokio::spawn(people::sample(Arc::clone(app)));
     app.world.time.reach(app.scenario.calm_from).await;
     app.world.note(0, "faults stop");

@@ -65,6 +65,8 @@ pub struct Callers {
     pub trickle: Option<Duration>,
     /// The mean time between two bursts.
     pub burst: Option<Duration>,
+    /// Whether all of them ask as Data Factory does by itself: a minute's life, and 200 s of patience.
+    pub plain: bool,
 }
 
 impl Scenario {
@@ -77,7 +79,7 @@ impl Scenario {
         let calm_from = start + faults;
         let exact = exact(&mut random);
         let mode = if random.chance(2_000) { Mode::OnDemand } else { Mode::KeepWarm };
-        let weather = Weather::draw(&mut random, start, calm_from);
+        let weather = Weather::draw(&mut random, start, calm_from).and_after_a_grant(Random::new(seed ^ 9));
         let minutes = |random: &mut Random, chance, least, most| random.chance(chance).then(|| Duration::from_secs(60 * random.between(least, most)));
         let fates = Fates {
             most: if random.chance(4_000) { 1 } else { random.between(2, 8) },
@@ -92,9 +94,33 @@ impl Scenario {
         let callers = Callers {
             trickle: random.chance(7_000).then(|| random.seconds(30, 900)),
             burst: random.chance(4_000).then(|| random.seconds(1_800, 10_800)),
+            plain: false,
         };
         let tick_minutes = 9;
         Self { seed, exact, mode, start, calm_from, weather, fates, callers, tick_minutes, random: random.fork() }
+    }
+}
+
+impl Scenario {
+    /// Eight hours in which nothing goes wrong, but that Exact is away once for so long.
+    #[must_use]
+    pub fn quiet(seed: u64, tick_minutes: i64, mode: Mode, outage: Duration) -> Self {
+        let scenario = Self::of(seed);
+        let mut random = scenario.random.clone();
+        let from = scenario.start + random.seconds(3_600, 2 * 3_600);
+        let calm_from = scenario.start + Duration::from_hours(8);
+        let fates =
+            Fates { most: 2, scaled: None, killed: None, frozen: None, wild_clocks: false, misplaced: false, consents: None, failed_over: None };
+        Self {
+            exact: Config { both_answered: Duration::ZERO, ..scenario.exact },
+            mode,
+            calm_from,
+            weather: Weather::one_outage(from, from + outage, calm_from),
+            fates,
+            callers: Callers { trickle: Some(Duration::from_mins(7)), burst: None, plain: true },
+            tick_minutes,
+            ..scenario
+        }
     }
 }
 

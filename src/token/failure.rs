@@ -45,7 +45,9 @@ impl Ledger {
             FailureKind::NotSent(cause) => {
                 if let Some(closed) = self.close(attempt) {
                     self.return_budget(closed.opened, false);
-                    if let Some(dead) = &mut self.dead {
+                    if let Some(dead) = &mut self.dead
+                        && dead.last_probe == Some(closed.opened)
+                    {
                         dead.probes = dead.probes.saturating_sub(1);
                     }
                 }

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::consent::{Consents, UNCONFIRMED};
 use super::credential::{AttemptId, Credential, Fingerprint, LockId, VersionId};
 use super::reply::{Misconfiguration, NotSent, Refusal, Unclear};
+use super::retry;
 
 /// How long after an attempt was opened its request may still leave.
 pub const SEND_WITHIN: SignedDuration = SignedDuration::from_secs(10);
@@ -300,6 +301,7 @@ impl Ledger {
 
     /// Announces a request: the attempt is open and its budget is spent, whatever happens to the process from here on.
     pub fn announce(&mut self, id: AttemptId, fingerprint: Fingerprint, now: Timestamp) {
+        let is_retry = self.is_probing(now);
         self.open.push(OpenAttempt { id, fingerprint, opened: now, quarantine_until: now + QUARANTINE, unclear_since: None });
         if self.open.len() > MAX_OPEN {
             let oldest_settled = self.open.iter().position(|attempt| attempt.unclear_since.is_some()).unwrap_or(0);
@@ -309,10 +311,19 @@ impl Ledger {
         self.ungranted.push(now);
         let requests = self.requests_today(now) + 1;
         self.today = Today { day: self.today.day.max(utc_day(now)), requests };
-        if let Some(dead) = &mut self.dead {
+        if let Some(dead) = &mut self.dead
+            && !is_retry
+        {
             dead.probes += 1;
             dead.last_probe = Some(now);
         }
+    }
+
+    /// Whether it is still to be cleared up what became of a probe: what is sent meanwhile is no probe.
+    #[must_use]
+    pub fn is_probing(&self, now: Timestamp) -> bool {
+        let since = self.dead.filter(|dead| dead.last_probe.is_some()).map(|dead| dead.since);
+        since.is_some_and(|since| self.open.iter().any(|attempt| attempt.opened >= since && retry::last_aim(attempt) > now))
     }
 
     /// Takes an attempt out of the open ones; None if it is not there (any more).

@@ -242,8 +242,7 @@ fn known_age_since(ledger: &Ledger, credential: &Credential) -> Timestamp {
 /// When a chain that looks dead is tried next: 1, 6 and 24 h after it was declared dead, then daily. None while the unclear outcome of a probe is
 /// being cleared up: a retry of it is no probe, whatever it brings.
 fn probe_at(dead: &Dead, ledger: &Ledger, now: Timestamp) -> Option<Timestamp> {
-    let probing = |attempt: &super::OpenAttempt| dead.last_probe.is_some() && attempt.opened >= dead.since;
-    if ledger.open.iter().any(|attempt| probing(attempt) && retry::last_aim(attempt) > now) {
+    if ledger.is_probing(now) {
         return None;
     }
     let hours = |hours| dead.since + SignedDuration::from_hours(hours);

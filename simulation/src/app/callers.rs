@@ -48,10 +48,9 @@ fn call_one(app: &Arc<App>, random: &mut Random) {
         return;
     }
     let process = Arc::clone(random.pick(&serving));
-    let ask = Ask {
-        min_validity: SignedDuration::from_secs(*random.pick(&[0, 30, 60, 60, 60, 300, 540])),
-        max_wait: SignedDuration::from_secs(*random.pick(&[0, 5, 30, 200, 200])),
-    };
+    let (least, most): (&[i64], &[i64]) =
+        if app.scenario.callers.plain { (&[60], &[200]) } else { (&[0, 30, 60, 60, 60, 300, 540], &[0, 5, 30, 200, 200]) };
+    let ask = Ask { min_validity: SignedDuration::from_secs(*random.pick(least)), max_wait: SignedDuration::from_secs(*random.pick(most)) };
     let app = Arc::clone(app);
     tokio::spawn(async move { drop(call(&app, &process, ask).await) });
 }
@@ -59,24 +58,17 @@ fn call_one(app: &Arc<App>, random: &mut Random) {
 /// One call, watched. None: its process stopped.
 pub async fn call(app: &App, process: &Arc<Process>, ask: Ask) -> Option<Result<HandedOut, NoToken>> {
     let begun = app.now();
+    let run = app.world.state().begin_run(process.id, false, begun);
     let refresher = Arc::clone(&process.refresher);
     let ran = process.run(async move {
         let answer = refresher.get_token(ask).await;
         // What was at hand at the moment of the answer, not a step later.
         (answer, refresher.view())
     });
-    let gone = async {
-        loop {
-            tokio::time::sleep(Duration::from_secs(5)).await;
-            if process.control.is_dead() {
-                return;
-            }
-        }
-    };
     let (answered, view) = tokio::select! {
         biased;
         ended = ran => ended.ok()?,
-        () = gone => return None,
+        () = process.control.death() => return None,
         () = tokio::time::sleep(Duration::from_mins(20)) => {
             if !process.control.was_frozen_since(begun) {
                 let now = app.now();
@@ -89,6 +81,7 @@ pub async fn call(app: &App, process: &Arc<Process>, ask: Ask) -> Option<Result<
     let refused_at_hand = answered.is_err() && matches!(answer(view.servable.as_deref(), view.served_at, ask.min_validity), Answer::Token { .. });
     let what = check(app, process, ask, now, &answered, refused_at_hand);
     let mut state = app.world.state();
+    state.end_run(run, now);
     if let Ok(token) = &answered {
         let epoch = view.ledger.as_ref().map_or(0, |ledger| ledger.epoch);
         *process.served.lock().unwrap_or_else(PoisonError::into_inner) = Some((token.access_token.clone(), epoch));

@@ -1,5 +1,6 @@
 //! A process that can be stopped dead or for a while, wherever it happens to be: before any step of any piece of its work.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -23,6 +24,7 @@ pub struct Control {
     time: Time,
     life: Mutex<Life>,
     stopped: Notify,
+    changed: Notify,
 }
 
 #[derive(Default)]
@@ -33,6 +35,7 @@ struct Life {
     after_grant: Option<(u64, Stop)>,
     died: Option<Timestamp>,
     frozen: bool,
+    freezes: Vec<(Timestamp, Option<Timestamp>)>,
     thawed: Option<Timestamp>,
     waiting: Vec<Waker>,
 }
@@ -41,7 +44,7 @@ impl Control {
     /// Alive.
     #[must_use]
     pub fn new(time: Time) -> Arc<Self> {
-        Arc::new(Self { time, life: Mutex::default(), stopped: Notify::new() })
+        Arc::new(Self { time, life: Mutex::default(), stopped: Notify::new(), changed: Notify::new() })
     }
 
     fn life(&self) -> MutexGuard<'_, Life> {
@@ -81,9 +84,13 @@ impl Control {
         life.stop_at = None;
         match stop {
             Stop::Kill => life.died = life.died.or(Some(self.time.now())),
-            Stop::Freeze => life.frozen = true,
+            Stop::Freeze => {
+                life.frozen = true;
+                life.freezes.push((self.time.now(), None));
+            }
         }
         self.stopped.notify_one();
+        self.changed.notify_waiters();
     }
 
     /// Ends when it was killed or frozen.
@@ -91,11 +98,36 @@ impl Control {
         self.stopped.notified().await;
     }
 
+    /// Ends when it is dead.
+    pub async fn death(&self) {
+        self.until(|life| life.died.is_some()).await;
+    }
+
+    /// Ends when it is frozen, or dead.
+    pub async fn stop(&self) {
+        self.until(|life| life.died.is_some() || life.frozen).await;
+    }
+
+    async fn until(&self, so: impl Fn(&Life) -> bool) {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if so(&self.life()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Lets it go on as if nothing had been.
     pub fn thaw(&self) {
         let mut life = self.life();
         life.frozen = false;
         life.thawed = Some(self.time.now());
+        if let Some((_, until @ None)) = life.freezes.last_mut() {
+            *until = Some(self.time.now());
+        }
         let waiting = std::mem::take(&mut life.waiting);
         drop(life);
         waiting.into_iter().for_each(Waker::wake);
@@ -117,6 +149,12 @@ impl Control {
     #[must_use]
     pub fn is_frozen(&self) -> bool {
         self.life().frozen
+    }
+
+    /// Whether it was frozen at any time between two.
+    #[must_use]
+    pub fn was_frozen_between(&self, from: Timestamp, until: Timestamp) -> bool {
+        self.life().freezes.iter().any(|(frozen, thawed)| *frozen <= until && thawed.is_none_or(|thawed| thawed >= from))
     }
 
     /// Whether it was frozen at any time since then.

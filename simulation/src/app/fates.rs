@@ -94,9 +94,11 @@ pub async fn freeze(app: Arc<App>) {
         let calm = app.scenario.calm_from;
         let app = Arc::clone(&app);
         tokio::spawn(async move {
-            // Steps come when there is work; it is looked for until then.
-            while !control.is_frozen() && !control.is_dead() && app.now() < calm {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+            // Steps come when there is work.
+            tokio::select! {
+                biased;
+                () = control.stop() => {}
+                () = app.world.time.reach(calm) => {}
             }
             let until = (app.now() + lasts).min(calm);
             app.world.time.reach(until).await;
@@ -115,7 +117,7 @@ pub async fn blows(app: Arc<App>) {
         let now = app.now();
         let mut state = app.world.state();
         state.note(now, 0, &format!("{blow:?}"));
-        state.struck.push(now);
+        state.strike(now, 0);
         match blow {
             Blow::Revoked => {
                 state.identity += 1;

@@ -146,7 +146,7 @@ async fn mourn(world: World, id: ProcessId, control: Arc<Control>) {
         control.stopped().await;
         let now = world.time.now();
         let mut state = world.state();
-        state.struck.push(now);
+        state.strike(now, id);
         if control.is_dead() {
             state.note(now, id, "is dead");
             state.facts.count("process killed");

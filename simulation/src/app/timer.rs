@@ -38,7 +38,7 @@ pub async fn run(app: Arc<App>) {
                 continue;
             }
             // The first listener of all begins at once; another takes over after a while, and what was due meanwhile is not made up for.
-            if app.is_rough() && !app.world.state().ticks.is_empty() {
+            if app.is_rough() && app.world.state().facts.ticks > 0 {
                 silent_until = app.now() + random.millis(0, u64::try_from(FAIL_OVER.as_millis()).unwrap_or(0));
                 app.world.note(0, "the timer's listener fails over");
                 app.world.time.reach(silent_until).await;
@@ -54,29 +54,34 @@ pub async fn run(app: Arc<App>) {
     }
 }
 
+/// The timer of the installation that should not be there: it looks after the same secret, under a lock of its own.
+pub async fn run_elsewhere(app: Arc<App>, process: Arc<Process>) {
+    while !process.control.is_dead() {
+        let at = next(app.now(), app.scenario.tick_minutes);
+        app.world.time.reach(at).await;
+        tick(&app, &process).await;
+    }
+}
+
 /// One tick, for as long as the host lets it run. The next one comes when this one is over.
 async fn tick(app: &App, process: &Arc<Process>) {
     let begun = app.now();
-    {
+    let run = {
         let mut state = app.world.state();
-        state.ticks.push(begun);
         state.facts.ticks += 1;
-    }
+        state.begin_run(process.id, true, begun)
+    };
     let refresher = Arc::clone(&process.refresher);
     let ran = process.run(async move { refresher.tick().await });
-    let died = async {
-        while !process.control.is_dead() {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    };
     let ended = tokio::select! {
         biased;
         ended = ran => ended.ok(),
         () = tokio::time::sleep(FUNCTION_TIMEOUT) => None,
-        () = died => return,
+        () = process.control.death() => return,
     };
     let now = app.now();
     let mut state = app.world.state();
+    state.end_run(run, now);
     if let Some(tick) = ended {
         state.note(now, process.id, &format!("tick {}: {}", if tick.failed { "failed" } else { "went well" }, shown(&tick.line)));
         if tick.line.is_empty() || tick.line.contains(simulators::exact_online::MARKER) {

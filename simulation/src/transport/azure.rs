@@ -67,7 +67,7 @@ impl AzureWire {
             if asked.bearer.as_deref().is_some_and(|token| state.opens(token)) {
                 let drawn = state.weather.vault(now, operation, &mut random);
                 if drawn.0.unreachable || drawn.1.is_some() || drawn.0.there > Duration::from_secs(1) || drawn.0.back > Duration::from_secs(1) {
-                    state.struck.push(now);
+                    state.strike(now, process);
                     state.facts.count(format!("fault vault: {}", what_vault(&drawn.0, drawn.1.as_ref())));
                 }
                 if operation == Operation::ListVersions {
@@ -136,7 +136,7 @@ impl AzureWire {
                 || drawn.0.there >= Duration::from_secs(1)
                 || drawn.0.back >= Duration::from_secs(1)
             {
-                state.struck.push(now);
+                state.strike(now, process);
                 state.facts.count(format!("fault blob: {}", what_blob(&drawn.0, drawn.1.as_ref(), drawn.2)));
             }
             drawn

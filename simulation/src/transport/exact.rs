@@ -42,7 +42,7 @@ impl ExactWire {
             let mut random = state.random.fork();
             let drawn = state.weather.exact(now, &mut random);
             if drawn.0.unreachable || drawn.1.is_some() {
-                state.struck.push(now);
+                state.strike(now, process);
                 let what = drawn.1.as_ref().map_or_else(|| "unreachable".to_owned(), Fault::describe);
                 state.facts.count(format!("fault exact: {what}"));
             }
@@ -58,6 +58,9 @@ impl ExactWire {
             let reply = state.exact.token(now, &asked);
             let back = delay(reply.delivery, back);
             let whole = token_in(&reply).is_some() && reply.arrives();
+            if says_dead(&reply) {
+                state.refused(now, &sent);
+            }
             state.asked(now, process, &sent, back.filter(|_| whole).map(|back| now + back));
             (reply, back)
         };
@@ -87,6 +90,12 @@ impl ExactWire {
         let effect = move |state: &mut crate::world::State, now: jiff::Timestamp| (state.exact.me(now, &asked), Some(back));
         carry(&self.world, there, effect, |_, _, _| {}).await.ok_or(NotAnswered::Lost)
     }
+}
+
+/// Whether it holds one of the three texts after which a token is dead, if they come again.
+fn says_dead(reply: &Reply) -> bool {
+    let text = String::from_utf8_lossy(&reply.body);
+    reply.status >= 400 && ["Old refresh token used", "chainId", "refresh token expired at"].iter().any(|words| text.contains(words))
 }
 
 /// The refresh token in a reply, wherever it stands.

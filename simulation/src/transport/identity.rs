@@ -43,7 +43,7 @@ impl TokenCredential for Identity {
             let mut random = state.random.fork();
             let drawn = state.weather.identity(now, &mut random);
             if !drawn.1 {
-                state.struck.push(now);
+                state.strike(now, self.process);
                 state.facts.count("fault identity: no token");
                 state.note(now, self.process, "identity gives no token");
             }

@@ -27,7 +27,7 @@ pub struct Facts {
     /// By name: kills, freezes, starts, faults by port and kind.
     pub events: BTreeMap<String, u64>,
     /// Chains lost, by cause.
-    pub lost: BTreeMap<&'static str, u64>,
+    pub lost: BTreeMap<String, u64>,
     /// Lengths of times without a token of a minute's life anywhere, while the chain lived: in seconds, how often.
     pub gaps: BTreeMap<u64, u64>,
     /// Samples with such a token, and without.
@@ -47,6 +47,56 @@ impl Facts {
         *self.gaps.entry(length.as_secs()).or_default() += 1;
     }
 
+    /// As lines, to be read again.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut copy = self.clone();
+        let mut lines: Vec<String> = copy.numbers().into_iter().map(|(name, value)| format!("number\t{name}\t{value}")).collect();
+        for (kind, named) in [("event", &self.events), ("lost", &self.lost)] {
+            lines.extend(named.iter().map(|(name, count)| format!("{kind}\t{name}\t{count}")));
+        }
+        for (kind, lengths) in [("gap", &self.gaps), ("recovered", &self.recovered)] {
+            lines.extend(lengths.iter().map(|(length, count)| format!("{kind}\t{length}\t{count}")));
+        }
+        lines.join("\n") + "\n"
+    }
+
+    /// From [`Facts::to_text`]. None: it is not that.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut facts = Self::default();
+        for line in text.lines() {
+            let mut parts = line.split('\t');
+            let (kind, name, count) = (parts.next()?, parts.next()?, parts.next()?.parse().ok()?);
+            match kind {
+                "number" => *facts.numbers().into_iter().find(|(known, _)| *known == name)?.1 = count,
+                "event" => drop(facts.events.insert(name.to_owned(), count)),
+                "lost" => drop(facts.lost.insert(name.to_owned(), count)),
+                "gap" => drop(facts.gaps.insert(name.parse().ok()?, count)),
+                "recovered" => drop(facts.recovered.insert(name.parse().ok()?, count)),
+                _ => return None,
+            }
+        }
+        Some(facts)
+    }
+
+    fn numbers(&mut self) -> [(&'static str, &mut u64); 12] {
+        [
+            ("histories", &mut self.histories),
+            ("seconds", &mut self.seconds),
+            ("rotations", &mut self.rotations),
+            ("requests", &mut self.requests),
+            ("ungranted", &mut self.ungranted),
+            ("most ungranted in an hour", &mut self.most.0),
+            ("most requests in a day", &mut self.most.1),
+            ("ticks", &mut self.ticks),
+            ("calls", &mut self.calls),
+            ("served", &mut self.served),
+            ("warm", &mut self.warm.0),
+            ("cold", &mut self.warm.1),
+        ]
+    }
+
     /// Adds another's.
     pub fn add(&mut self, other: &Self) {
         self.histories += other.histories;
@@ -63,7 +113,7 @@ impl Facts {
             *self.events.entry(name.clone()).or_default() += count;
         }
         for (cause, count) in &other.lost {
-            *self.lost.entry(cause).or_default() += count;
+            *self.lost.entry(cause.clone()).or_default() += count;
         }
         for (mine, others) in [(&mut self.gaps, &other.gaps), (&mut self.recovered, &other.recovered)] {
             for (length, count) in others {
@@ -85,4 +135,19 @@ pub fn percentile(of: &BTreeMap<u64, u64>, percent: u64) -> u64 {
         left -= count;
     }
     of.keys().next_back().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let mut facts = Facts { histories: 3, most: (9, 70), ..Facts::default() };
+        facts.count("process killed");
+        facts.gap(Duration::from_secs(75));
+        facts.lost.insert("reply lost".to_owned(), 2);
+        assert_eq!(Facts::from_text(&facts.to_text()), Some(facts));
+        assert_eq!(Facts::from_text("number\tunknown\t1"), None);
+    }
 }

@@ -1,6 +1,7 @@
 //! What outlives every process: Exact Online, the vault, the blob, identities, and time. And who watches them.
 
 pub mod facts;
+pub mod grace;
 pub mod journal;
 pub mod oracle;
 pub mod sent;
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use simulators::{blob_storage, exact_online, key_vault};
 
 use self::facts::Facts;
+use self::grace::{Run, Strike};
 use self::journal::Journal;
 use self::oracle::Oracle;
 use self::weather::Weather;
@@ -70,10 +72,10 @@ pub struct State {
     pub oracle: Oracle,
     /// What was promised and not kept.
     pub broken: Vec<String>,
-    /// When a single fault, a kill or a freeze struck.
-    pub struck: Vec<Timestamp>,
-    /// When ticks began.
-    pub ticks: Vec<Timestamp>,
+    /// The faults that befell single requests and processes.
+    pub struck: Vec<Strike>,
+    /// Ticks and calls.
+    pub runs: Vec<Run>,
     /// When somebody last broke the lease.
     pub lease_broken: Option<Timestamp>,
 }
@@ -110,7 +112,7 @@ impl World {
             oracle: Oracle::default(),
             broken: Vec::new(),
             struck: Vec::new(),
-            ticks: Vec::new(),
+            runs: Vec::new(),
             lease_broken: None,
         };
         Self { state: Arc::new(Mutex::new(state)), time: Time::from(scenario.start) }
@@ -132,6 +134,24 @@ impl State {
     /// Writes a line into the journal; process 0 is the world itself.
     pub fn note(&mut self, now: Timestamp, process: ProcessId, line: &str) {
         self.journal.write(now, process, line);
+    }
+
+    /// A fault befell a process, or a request of its.
+    pub fn strike(&mut self, at: Timestamp, process: ProcessId) {
+        self.struck.push(Strike { at, process });
+    }
+
+    /// An invocation begins; what is needed to end it.
+    pub fn begin_run(&mut self, process: ProcessId, tick: bool, from: Timestamp) -> usize {
+        self.runs.push(Run { process, tick, from, until: None });
+        self.runs.len() - 1
+    }
+
+    /// It ends.
+    pub fn end_run(&mut self, run: usize, until: Timestamp) {
+        if let Some(run) = self.runs.get_mut(run) {
+            run.until = Some(until);
+        }
     }
 
     /// A promise was not kept.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use simulators::exact_online::Grace;
 
+use super::grace::Obstacle;
 use super::weather::Port;
 use super::{ProcessId, State};
 
@@ -24,8 +25,8 @@ pub enum Cause {
     Overlap,
     /// The vault lost a version that it had confirmed.
     VaultLostVersion,
-    /// Killed, or a reply lost, and Exact's grace ran out while something else was wrong or nobody was awake.
-    GraceRanOut,
+    /// Killed, or a reply lost, and this stood in the way for the whole of the time in which Exact's grace could have been used.
+    GraceRanOut(Obstacle),
     /// Anything else.
     Ours(&'static str),
 }
@@ -39,7 +40,7 @@ impl Cause {
             Self::ReplyLost => "reply lost",
             Self::Overlap => "frozen between check and socket",
             Self::VaultLostVersion => "the vault lost a version",
-            Self::GraceRanOut => "grace ran out while disturbed",
+            Self::GraceRanOut(obstacle) => obstacle.name(),
             Self::Ours(_) => "OURS",
         }
     }
@@ -80,6 +81,8 @@ pub struct Oracle {
     stored: BTreeSet<String>,
     /// Once in the vault, and taken away by the vault itself.
     rolled_back: BTreeSet<String>,
+    /// When Exact said of which token that it is dead, by fingerprint.
+    pub refused: BTreeMap<String, Vec<Timestamp>>,
     /// When the current chain was lost.
     pub lost: Option<(Timestamp, Cause)>,
 }
@@ -183,16 +186,16 @@ impl State {
         if self.oracle.lost.is_some() || self.oracle.made.is_empty() || self.chain_lives(now) {
             return;
         }
-        let cause = self.cause(now);
+        let cause = self.cause();
         self.oracle.lost = Some((now, cause));
-        *self.facts.lost.entry(cause.name()).or_default() += 1;
+        *self.facts.lost.entry(cause.name().to_owned()).or_default() += 1;
         self.note(now, 0, &format!("CHAIN LOST {}", cause.name()));
         if let Cause::Ours(why) = cause {
             self.broke(now, 0, &format!("I1 a chain was lost by us: {why}"));
         }
     }
 
-    fn cause(&self, now: Timestamp) -> Cause {
+    fn cause(&self) -> Cause {
         let Some(newest) = self.oracle.made.last() else { return Cause::Ours("nothing was ever made") };
         // The token that Exact would take is that of the newest pair, or by grace the one that was sent for it.
         if self.oracle.rolled_back.contains(&newest.token) || self.oracle.rolled_back.contains(&newest.sent) {
@@ -200,8 +203,11 @@ impl State {
         }
         let cause = self.cause_of(newest);
         match (cause, self.exact.config().grace) {
-            (Cause::Killed | Cause::ReplyLost, Grace::Seconds(_)) if self.was_disturbed(newest, now) => Cause::GraceRanOut,
-            (Cause::Killed | Cause::ReplyLost, Grace::Seconds(_)) => Cause::Ours("the grace of a lost reply was not used"),
+            (Cause::Killed | Cause::ReplyLost, Grace::Seconds(_))
+                if !self.grace_is_used(newest) && self.oracle.by_token.contains_key(&newest.sent) =>
+            {
+                self.why_grace_ran_out(newest).map_or(Cause::Ours("the grace of a lost reply was not used"), Cause::GraceRanOut)
+            }
             (Cause::Killed | Cause::ReplyLost, Grace::UntilNewUsed) if newest.overlapping => Cause::Overlap,
             (Cause::Killed | Cause::ReplyLost, Grace::UntilNewUsed) if self.oracle.by_token.contains_key(&newest.sent) => {
                 Cause::Ours("the previous token would do and is kept nowhere")
@@ -214,6 +220,7 @@ impl State {
     fn cause_of(&self, pair: &Made) -> Cause {
         let Some(by) = pair.by else { return Cause::Ours("a person's token was never stored") };
         let died = self.processes.get(&by).and_then(|seen| seen.control.died());
+        let soon = |pair: &Made, at: Timestamp| at.duration_since(pair.at) < ANSWER_WITHIN - SignedDuration::from_secs(10);
         match (pair.received, died) {
             (Some(received), Some(died)) => {
                 let troubled = [Port::Vault, Port::Identity, Port::Blob].iter().any(|port| self.weather.is_away_between(*port, received, died));
@@ -226,30 +233,16 @@ impl State {
                 }
             }
             (Some(_), None) => Cause::Ours("received and dropped"),
-            (None, Some(_)) => Cause::Killed,
-            (None, None)
-                if pair.ignored && pair.arrives.is_some_and(|at| at.duration_since(pair.at) < ANSWER_WITHIN - SignedDuration::from_secs(10)) =>
-            {
+            (None, died) if pair.ignored && pair.arrives.is_some_and(|at| soon(pair, at) && died.is_none_or(|died| died > at)) => {
                 let frozen = self.processes.get(&by).is_some_and(|seen| seen.control.was_frozen_since(pair.at));
                 if frozen { Cause::ReplyLost } else { Cause::Ours("given up before 100 s") }
             }
+            (None, Some(_)) => Cause::Killed,
             (None, None) => Cause::ReplyLost,
         }
     }
 
     fn vault_struck_since(&self, since: Timestamp) -> bool {
-        self.struck.iter().any(|at| *at >= since)
-    }
-
-    /// Whether anything stood in the way of asking by grace, in the half minute in which that could be done or shortly before.
-    fn was_disturbed(&self, pair: &Made, now: Timestamp) -> bool {
-        let opens = pair.at + SignedDuration::from_secs(560);
-        let budget = self.exact.log().iter().filter(|it| !it.granted && it.at > now - SignedDuration::from_hours(1)).count() >= 7;
-        let spans = self.weather.spans.iter().any(|span| span.from <= now && opens <= span.until);
-        let struck = self.struck.iter().any(|at| *at >= pair.at - SignedDuration::from_secs(5));
-        // A tick that can hold until the aim is due, which lies between 585 and 600 s after the grant.
-        let (from, until) = (pair.at + SignedDuration::from_secs(584), pair.at + SignedDuration::from_secs(600));
-        let tick = self.ticks.iter().any(|begun| *begun <= from && *begun + SignedDuration::from_secs(375) >= until);
-        budget || spans || struck || !tick
+        self.struck.iter().any(|strike| strike.at >= since)
     }
 }

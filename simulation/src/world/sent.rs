@@ -14,6 +14,9 @@ const CLOCKS: SignedDuration = SignedDuration::from_millis(2_500);
 /// A refresh is granted from 570 s after the last.
 const GATE: SignedDuration = SignedDuration::from_secs(570);
 
+/// A second refusal counts this long after the first.
+const AGAIN: SignedDuration = SignedDuration::from_secs(60);
+
 /// What is known of a PUT that a process sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
@@ -101,8 +104,25 @@ impl State {
             ignored: false,
             overlapping: frozen,
         });
+        self.weather.granted(now);
         if let Some(seen) = self.processes.get(&process) {
             seen.control.granted();
+        }
+    }
+
+    /// Exact says that this token is dead.
+    pub fn refused(&mut self, now: Timestamp, sent: &str) {
+        self.oracle.refused.entry(Fingerprint::of(&Secret::new(sent)).to_string()).or_default().push(now);
+    }
+
+    /// A refusal that is believed has been said twice, a minute apart.
+    fn check_refusals(&mut self, now: Timestamp, process: ProcessId, ledger: &Ledger) {
+        for refused in &ledger.refusals {
+            let said = self.oracle.refused.get(&refused.fingerprint.to_string()).map_or(&[][..], Vec::as_slice);
+            let apart = said.first().zip(said.last()).map_or(SignedDuration::ZERO, |(first, last)| last.duration_since(*first));
+            if said.is_empty() || refused.count >= 2 && apart < AGAIN - CLOCKS {
+                return self.broke(now, process, "a token counts as refused, and Exact has not said so often enough");
+            }
         }
     }
 
@@ -161,6 +181,7 @@ impl State {
         let Ok(ledger) = exact_token_broker::stored::ledger_from_json(&text) else {
             return self.broke(now, process, "the ledger is not one");
         };
+        self.check_refusals(now, process, &ledger);
         let head = ledger.head.as_ref().map_or_else(|| "none".to_owned(), |head| self.name_of(head.fingerprint));
         let line = format!(
             "ledger {}.{}: head {head}, {} candidates, {} open, {} refused, {} ungranted{}",

@@ -73,6 +73,8 @@ pub struct Weather {
     pub spans: Vec<Span>,
     /// Blows, in no order.
     pub blows: Vec<(Timestamp, Blow)>,
+    /// After so many grants, at the worst moment of all, the vault is away for so long.
+    after_grant: Option<(u64, Away, Duration)>,
     /// No single fault from then on.
     calm_from: Timestamp,
 }
@@ -138,7 +140,35 @@ impl Weather {
         if random.chance(2_000) {
             blows.push((within(random), Blow::LeaseBroken));
         }
-        Self { single, spans, blows, calm_from }
+        Self { single, spans, blows, after_grant: None, calm_from }
+    }
+
+    /// In one history of eight the vault goes away just as Exact has granted something. Drawn apart from the rest.
+    #[must_use]
+    pub fn and_after_a_grant(mut self, mut random: Random) -> Self {
+        if random.chance(1_250) {
+            let how = *random.pick(&[Away::Unreachable, Away::Reset, Away::Silent, Away::Failing, Away::Throttled(60), Away::Refusing]);
+            let lasts = *random.pick(&[60, 600, 1_800, 7_200]);
+            self.after_grant = Some((random.between(1, 12), how, random.seconds(30, lasts)));
+        }
+        self
+    }
+
+    /// Exact has granted something.
+    pub fn granted(&mut self, now: Timestamp) {
+        let Some((left, how, lasts)) = &mut self.after_grant else { return };
+        *left = left.saturating_sub(1);
+        if *left == 0 && now < self.calm_from {
+            self.spans.push(Span { port: Port::Vault, from: now, until: (now + *lasts).min(self.calm_from), how: *how });
+            self.after_grant = None;
+        }
+    }
+
+    /// Nothing goes wrong, but that Exact fails from one time to another.
+    #[must_use]
+    pub fn one_outage(from: Timestamp, until: Timestamp, calm_from: Timestamp) -> Self {
+        let span = Span { port: Port::Exact, from, until, how: Away::Failing };
+        Self { single: [0; 4], spans: vec![span], blows: Vec::new(), after_grant: None, calm_from }
     }
 
     /// How a port is away now, if it is.

@@ -2,14 +2,19 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a program that prints")]
 
+mod plots;
+mod report;
+
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use simulation::availability;
 use simulation::history::live;
 use simulation::run::{Sum, run};
-use simulation::world::facts::percentile;
+use simulation::world::facts::Facts;
 
 /// Lives through histories of whole function apps, and says what was lost and why.
 #[derive(Parser)]
@@ -28,10 +33,13 @@ struct Arguments {
     until_first: bool,
     /// Writes the numbers into this page.
     #[arg(long)]
-    report: Option<std::path::PathBuf>,
+    report: Option<PathBuf>,
     /// How many at a time.
     #[arg(long)]
     threads: Option<usize>,
+    /// Keeps what was counted here, every 500 histories. What is there already, of the first of these seeds, is not lived through again.
+    #[arg(long, conflicts_with = "until_first")]
+    keep: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -40,17 +48,47 @@ fn main() -> ExitCode {
         return one(seed, arguments.log);
     }
     let threads = arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let sum = run(arguments.seeds.clone(), threads, arguments.until_first);
-    let numbers = numbers(&sum);
-    println!("{numbers}");
+    let sum = match counted(&arguments, threads) {
+        Ok(sum) => sum,
+        Err(problem) => {
+            eprintln!("{problem:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("{}", numbers(&sum.facts));
     complain(&sum);
     if let Some(page) = &arguments.report
-        && let Err(problem) = write_into(page, &numbers, &arguments.seeds)
+        && let Err(problem) = write_report(page, &arguments, &sum.facts)
     {
         eprintln!("{problem:#}");
         return ExitCode::FAILURE;
     }
     if sum.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// All of them; in pieces, where they are kept.
+fn counted(arguments: &Arguments, threads: usize) -> anyhow::Result<Sum> {
+    const PIECE: u64 = 500;
+    let (first, last) = (*arguments.seeds.start(), *arguments.seeds.end());
+    let Some(keep) = &arguments.keep else { return Ok(run(arguments.seeds.clone(), threads, arguments.until_first)) };
+    let mut sum = Sum::default();
+    if let Ok(text) = std::fs::read_to_string(keep) {
+        sum.facts = Facts::from_text(&text).with_context(|| format!("{} is not what was counted", keep.display()))?;
+    }
+    let mut from = first + sum.facts.histories;
+    while from <= last {
+        let until = last.min(from + PIECE - 1);
+        let piece = run(from..=until, threads, false);
+        complain(&piece);
+        sum.facts.add(&piece.facts);
+        sum.failures.extend(piece.failures);
+        // A promise that was not kept is told every time, so nothing of its piece is kept.
+        if sum.failures.is_empty() {
+            std::fs::write(keep, sum.facts.to_text()).with_context(|| keep.display().to_string())?;
+        }
+        from = until + 1;
+    }
+    Ok(sum)
 }
 
 fn one(seed: u64, log: bool) -> ExitCode {
@@ -72,41 +110,22 @@ fn one(seed: u64, log: bool) -> ExitCode {
     if history.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The numbers, as the report has them.
-fn numbers(sum: &Sum) -> String {
-    let facts = &sum.facts;
-    let mut text = Vec::new();
-    text.push(format!("histories                                {}", facts.histories));
-    text.push(format!("virtual days                             {}", facts.seconds / 86_400));
-    text.push(format!("rotations                                {}", facts.rotations));
-    text.push(format!("requests, of them without a grant        {}, {}", facts.requests, facts.ungranted));
-    text.push(format!("most without a grant in an hour          {}", facts.most.0));
-    text.push(format!("most requests in a UTC day               {}", facts.most.1));
-    text.push(format!("ticks; calls of GetToken, of them served {}; {}, {}", facts.ticks, facts.calls, facts.served));
-    text.push(format!("time with a token of a minute's life     {} of {} samples", facts.warm.0, facts.warm.0 + facts.warm.1));
-    let [half, most] = [50, 99].map(|percent| percentile(&facts.gaps, percent));
-    text.push(format!("time without it, p50, p99, longest, in s {half}, {most}, {}", percentile(&facts.gaps, 100)));
-    let [half, most] = [50, 99].map(|percent| percentile(&facts.recovered, percent));
-    text.push(format!("served again after faults, likewise      {half}, {most}, {}", percentile(&facts.recovered, 100)));
-    for (name, count) in &facts.events {
-        text.push(format!("  {name:50} {count}"));
-    }
+/// The numbers, for a person at a terminal; `mutants.sh` reads the first line.
+fn numbers(facts: &Facts) -> String {
+    let mut text: Vec<String> = report::rows(facts).into_iter().map(|(name, value)| format!("{name:68} {value}")).collect();
+    text.extend(facts.events.iter().map(|(name, count)| format!("  {name:66} {count}")));
     text.push("chains lost".to_owned());
-    for (cause, count) in &facts.lost {
-        text.push(format!("  {cause:50} {count}"));
-    }
+    text.extend(facts.lost.iter().map(|(cause, count)| format!("  {cause:66} {count}")));
     text.join("\n")
 }
 
-/// Puts the numbers into a page, between its marks.
-fn write_into(page: &std::path::Path, numbers: &str, seeds: &RangeInclusive<u64>) -> anyhow::Result<()> {
-    const MARKS: [&str; 2] = ["<!-- numbers -->", "<!-- end of numbers -->"];
-    let text = std::fs::read_to_string(page)?;
-    let (before, rest) = text.split_once(MARKS[0]).context("the page has no mark for the numbers")?;
-    let (_, after) = rest.split_once(MARKS[1]).context("the page has no mark for the end of the numbers")?;
+/// The page and its plots; what is quiet is lived through for it.
+fn write_report(page: &Path, arguments: &Arguments, facts: &Facts) -> anyhow::Result<()> {
+    let (cells, broken) = availability::table();
+    anyhow::ensure!(broken == 0, "in {broken} of the quiet histories a promise was not kept");
+    let seeds = &arguments.seeds;
     let command = format!("cargo simulate --seeds {}..{} --report {}", seeds.start(), seeds.end(), page.display());
-    std::fs::write(page, format!("{before}{}\n\n`{command}`:\n\n```text\n{numbers}\n```\n\n{}{after}", MARKS[0], MARKS[1]))?;
-    Ok(())
+    report::write(page, facts, &cells, &command)
 }
 
 fn complain(sum: &Sum) {

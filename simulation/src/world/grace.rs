@@ -1,0 +1,160 @@
+//! Where Exact takes the previous token for 600 s more: whether that could have been used, by anybody, under the rules that the product keeps.
+//!
+//! No new pair is granted within 570 s of the lost one, so half a minute is left. It is looked at second by second: one in which nothing stood in the
+//! way, and nobody asked, makes the loss ours.
+
+use std::collections::BTreeMap;
+
+use exact_token_broker::token::ledger::{BackoffCause, UNGRANTED_AN_HOUR};
+use exact_token_broker::token::{Fingerprint, Ledger, Secret};
+use jiff::{SignedDuration, Timestamp};
+
+use super::oracle::Made;
+use super::weather::Port;
+use super::{ProcessId, State};
+
+const GATE: SignedDuration = SignedDuration::from_secs(570);
+const GRACE: SignedDuration = SignedDuration::from_secs(600);
+/// A pass that nothing disturbs needs no longer from its first step to Exact.
+const STEPS: SignedDuration = SignedDuration::from_secs(2);
+/// A tick begins nothing later: what it begins has to end before the host kills it.
+const TICK_BEGINS_WITHIN: SignedDuration = SignedDuration::from_secs(380);
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+const TEN_MINUTES: SignedDuration = SignedDuration::from_mins(10);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// An invocation: between them nothing runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// Where.
+    pub process: ProcessId,
+    /// A tick, or a call of `GetToken`.
+    pub tick: bool,
+    /// From when.
+    pub from: Timestamp,
+    /// Until when. None: it is not over, or its process is.
+    pub until: Option<Timestamp>,
+}
+
+/// A fault that befell one request, or a process.
+#[derive(Clone, Copy, Debug)]
+pub struct Strike {
+    /// When.
+    pub at: Timestamp,
+    /// Whom. 0: all.
+    pub process: ProcessId,
+}
+
+/// What stood in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Obstacle {
+    /// No invocation ran, or its process was dead or frozen.
+    NobodyAwake,
+    /// Exact, vault, blob or identity could not be had.
+    PortAway,
+    /// Eight requests without a grant in the hour.
+    Budget,
+    /// Some are left, and kept for the rest of the hour: one for each ten minutes of it.
+    Pace,
+    /// Exact asked for fewer requests, or does not accept the app.
+    ToldToWait,
+    /// Exact had said twice that this token is dead.
+    Refused,
+    /// The vault had lost it.
+    VaultLostVersion,
+    /// A single fault befell who would have asked.
+    Struck,
+}
+
+impl Obstacle {
+    /// As the report calls it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NobodyAwake => "grace: no invocation ran in its last 30 s",
+            Self::PortAway => "grace: a service was away in its last 30 s",
+            Self::Budget => "grace: the hour's requests were spent",
+            Self::Pace => "grace: the hour's last requests were kept for later",
+            Self::ToldToWait => "grace: Exact had told us to wait",
+            Self::Refused => "grace: Exact had called the token dead",
+            Self::VaultLostVersion => "grace: the vault had lost the token",
+            Self::Struck => "grace: a fault befell the one who asked",
+        }
+    }
+}
+
+impl State {
+    /// Whether the pair was got by grace itself: then there is no second one.
+    pub(super) fn grace_is_used(&self, pair: &Made) -> bool {
+        pair.at + GATE >= self.grace_ends(pair)
+    }
+
+    fn grace_ends(&self, pair: &Made) -> Timestamp {
+        self.oracle.made.iter().find(|made| made.sent == pair.sent).map_or(pair.at, |first| first.at) + GRACE
+    }
+
+    /// What stood in the way for all of the time that counts. None: nothing did, at some time.
+    pub(super) fn why_grace_ran_out(&self, pair: &Made) -> Option<Obstacle> {
+        let (opens, closes) = (pair.at + GATE + SECOND, self.grace_ends(pair) - STEPS);
+        let mut seen: BTreeMap<Obstacle, u32> = BTreeMap::new();
+        let mut at = opens;
+        while at <= closes {
+            *seen.entry(self.obstacle(pair, at, closes)?).or_default() += 1;
+            at += SECOND;
+        }
+        // What was there for the longest time names it.
+        seen.into_iter().max_by_key(|(_, seconds)| *seconds).map(|(obstacle, _)| obstacle)
+    }
+
+    fn obstacle(&self, pair: &Made, at: Timestamp, closes: Timestamp) -> Option<Obstacle> {
+        let away = [Port::Exact, Port::Vault, Port::Blob, Port::Identity].iter().any(|port| self.weather.is_away_between(*port, at, at + STEPS));
+        if away {
+            return Some(Obstacle::PortAway);
+        }
+        let awake: Vec<ProcessId> = self.runs.iter().filter(|run| self.is_awake(run, at)).map(|run| run.process).collect();
+        if awake.is_empty() {
+            return Some(Obstacle::NobodyAwake);
+        }
+        if let Some(obstacle) = self.ledger().and_then(|ledger| forbidden(&ledger, pair, at)) {
+            return Some(obstacle);
+        }
+        if self.head_is_gone() {
+            return Some(Obstacle::VaultLostVersion);
+        }
+        // Whoever asks later than this one was struck asks too late; whoever was struck before may have been asking, and found no time for more.
+        let struck = |process: ProcessId| {
+            let near = |strike: &&Strike| strike.at >= at - SignedDuration::from_secs(30) && strike.at <= closes + STEPS;
+            self.struck.iter().filter(near).any(|strike| strike.process == 0 || strike.process == process)
+        };
+        awake.into_iter().all(struck).then_some(Obstacle::Struck)
+    }
+
+    fn is_awake(&self, run: &Run, at: Timestamp) -> bool {
+        let runs = run.from <= at && if run.tick { at <= run.from + TICK_BEGINS_WITHIN } else { run.until.is_none_or(|until| at <= until) };
+        let well = |seen: &super::Seen| seen.control.died().is_none_or(|died| died > at + STEPS) && !seen.control.was_frozen_between(at, at + STEPS);
+        runs && self.processes.get(&run.process).is_some_and(|seen| !seen.misplaced && well(seen))
+    }
+}
+
+/// What the ledger, as it is now, says against a request at that time.
+fn forbidden(ledger: &Ledger, pair: &Made, at: Timestamp) -> Option<Obstacle> {
+    let sent = Fingerprint::of(&Secret::new(&*pair.sent));
+    let spent = ledger.ungranted.iter().filter(|asked| **asked > at - HOUR && **asked < at).count();
+    let waits = ledger.backoff.is_some_and(|backoff| backoff.cause == BackoffCause::Throttled && backoff.until > at);
+    let unaccepted = ledger.misconfigured.is_some_and(|problem| problem.last + HOUR > at);
+    let refused = ledger.refusals.iter().any(|refused| refused.fingerprint == sent && refused.count >= 2 && refused.last < at);
+    let oldest = ledger.ungranted.iter().find(|asked| **asked > at - HOUR);
+    let left = i64::try_from(UNGRANTED_AN_HOUR.saturating_sub(spent)).unwrap_or(0);
+    let paced = spent >= 4 && oldest.is_some_and(|oldest| at < *oldest + HOUR - TEN_MINUTES * i32::try_from(left).unwrap_or(0));
+    if spent >= UNGRANTED_AN_HOUR {
+        Some(Obstacle::Budget)
+    } else if paced {
+        Some(Obstacle::Pace)
+    } else if waits || unaccepted {
+        Some(Obstacle::ToldToWait)
+    } else if refused {
+        Some(Obstacle::Refused)
+    } else {
+        None
+    }
+}

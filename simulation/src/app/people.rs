@@ -29,6 +29,7 @@ pub async fn connect_first(app: &Arc<App>, process: &Arc<Process>, by_import: bo
                 at: now,
                 by: None,
                 sent: String::new(),
+                odd: true,
                 arrives: None,
                 received: None,
                 stored: false,

@@ -59,6 +59,8 @@ pub struct Made {
     pub by: Option<ProcessId>,
     /// What was sent for it.
     pub sent: String,
+    /// Its reply was no complete grant: what comes of it may be used at once, as if its age were unknown.
+    pub odd: bool,
     /// When its reply is there, whole enough to hold the token. None: it never is.
     pub arrives: Option<Timestamp>,
     /// When the process had it.

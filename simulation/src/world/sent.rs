@@ -52,7 +52,7 @@ impl State {
         if kind == Kind::Refresh && self.vault_takes_nothing(now) {
             return self.broke(now, process, "I1 a token was spent that could not be replaced: the vault has taken no write for half a minute");
         }
-        let received = self.oracle.pair(secret).and_then(|pair| pair.received);
+        let received = self.oracle.pair(secret).filter(|pair| !pair.odd).and_then(|pair| pair.received);
         if kind == Kind::Refresh && received.is_some_and(|at| now.duration_since(at) < GATE - CLOCKS) {
             self.broke(now, process, "I4 asked Exact less than 570 s after the grant");
         }
@@ -98,6 +98,7 @@ impl State {
             at: now,
             by: Some(process),
             sent: sent.to_owned(),
+            odd: !logged.granted,
             arrives,
             received: None,
             stored: false,

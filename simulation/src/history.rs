@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use exact_token_broker::get_token::{Ask, NoToken};
 use exact_token_broker::token::schedule::Mode;
+use exact_token_broker::token::{Fingerprint, Secret};
 use jiff::{SignedDuration, Timestamp};
 use simulators::exact_online::Outcome;
 use tracing_subscriber::layer::SubscriberExt;
@@ -19,6 +20,9 @@ use crate::world::facts::Facts;
 
 /// From when on it has to serve again, where nothing else allows it later.
 const SERVES_WITHIN: SignedDuration = SignedDuration::from_mins(12);
+
+/// How much longer where the head is dead and a candidate lives: two refusals of it, at the pace that the hour's last requests keep.
+const PASSED_ON_WITHIN: SignedDuration = SignedDuration::from_mins(20);
 
 /// How much longer it may take to be sure that a chain is dead: two refusals of the head and of each of three candidates are eight requests, all that
 /// one hour allows; where some are spent already, the rest waits for the next.
@@ -206,6 +210,15 @@ impl crate::world::State {
         head.is_some_and(|head| !self.vault.versions(crate::world::SECRET_NAME).iter().any(|version| version.id == head.version.0))
     }
 
+    /// Whether Exact would still take the token of the version that the ledger names.
+    fn head_lives(&self, now: Timestamp) -> bool {
+        let head = self.ledger().and_then(|ledger| ledger.head);
+        let of = |token: &str| Fingerprint::of(&Secret::new(token));
+        head.is_some_and(|head| {
+            self.oracle.made.iter().any(|pair| of(&pair.token) == head.fingerprint && self.exact.is_chain_alive(&pair.token, now))
+        })
+    }
+
     /// When it has to serve at the latest: 12 minutes after faults stopped, or after what the ledger then says must be waited for.
     #[must_use]
     pub fn serves_by(&self, calm: Timestamp) -> Timestamp {
@@ -226,6 +239,7 @@ impl crate::world::State {
             _ => dead.since + hour * 24,
         }));
         let latest = allowed.into_iter().max().unwrap_or(calm).max(calm);
-        latest + SERVES_WITHIN
+        let passed_on = if self.head_lives(calm) { SignedDuration::ZERO } else { PASSED_ON_WITHIN };
+        latest + SERVES_WITHIN + passed_on
     }
 }

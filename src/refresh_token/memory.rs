@@ -176,7 +176,9 @@ impl Memory {
             let seen = before.or(granted_here).unwrap_or_else(|| Seen::for_the_first_time(&credential, Some(&ledger), wall, monotonic));
             Head { version, credential, seen }
         });
-        known.latest = None;
+        // What an open attempt brought is about to be taken over; until then it is served as before.
+        let awaited = |latest: &Head| ledger.open.iter().any(|attempt| attempt.id == latest.credential.attempt);
+        known.latest = known.latest.take().filter(awaited);
         known.ledger = Some(Arc::new(ledger));
         known.ledger_lost = ledger_lost;
         known.looked_at = Some(monotonic);
@@ -270,6 +272,23 @@ mod tests {
             chain: ChainIdentity { base_url: "https://exact.invalid".to_owned(), client_id: "made-up".to_owned(), user: None },
         };
         Unsaved { credential: Arc::new(credential), brought_by: BroughtBy::Consent { person: None, served }, odd: None, version: None }
+    }
+
+    /// I8, seed 5445 of the simulation: served while the ledger was away, refused when it was back and did not know of it yet.
+    #[test]
+    fn what_an_open_attempt_brought_is_served_until_it_is_taken_over() {
+        let memory = Memory::default();
+        let (wall, monotonic) = (Timestamp::UNIX_EPOCH, Duration::ZERO);
+        let served = || memory.view(wall, monotonic).servable.map(|credential| credential.attempt.0.clone());
+        let found = grant("found", true).credential;
+        memory.learn_latest(VersionId("version-2".to_owned()), Arc::clone(&found), wall, monotonic);
+        let mut ledger = Ledger::begin(LockId("made-up".to_owned()), "made-up");
+        ledger.announce(found.attempt.clone(), found.fingerprint(), wall);
+        memory.learn(ledger.clone(), None, false, wall, monotonic);
+        assert_eq!(served().as_deref(), Some("found"));
+        drop(ledger.close(&found.attempt));
+        memory.learn(ledger, None, false, wall, monotonic);
+        assert_eq!(served(), None, "the ledger says what counts");
     }
 
     /// A refresh that outlived its lock, and a consent: each has its own end.

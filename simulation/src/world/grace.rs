@@ -18,7 +18,7 @@ const GRACE: SignedDuration = SignedDuration::from_secs(600);
 /// A pass that nothing disturbs needs no longer from its first step to Exact.
 const STEPS: SignedDuration = SignedDuration::from_secs(2);
 /// A tick begins nothing later: what it begins has to end before the host kills it.
-const TICK_BEGINS_WITHIN: SignedDuration = SignedDuration::from_secs(380);
+const TICK_BEGINS_WITHIN: SignedDuration = SignedDuration::from_secs(365);
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 const TEN_MINUTES: SignedDuration = SignedDuration::from_mins(10);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);

@@ -141,7 +141,7 @@ fn forbidden(ledger: &Ledger, pair: &Made, at: Timestamp) -> Option<Obstacle> {
     let sent = Fingerprint::of(&Secret::new(&*pair.sent));
     let spent = ledger.ungranted.iter().filter(|asked| **asked > at - HOUR && **asked < at).count();
     let waits = ledger.backoff.is_some_and(|backoff| backoff.cause == BackoffCause::Throttled && backoff.until > at);
-    let unaccepted = ledger.misconfigured.is_some_and(|problem| problem.last + HOUR > at);
+    let not_taken = ledger.misconfigured.is_some_and(|problem| problem.last + HOUR > at);
     let refused = ledger.refusals.iter().any(|refused| refused.fingerprint == sent && refused.count >= 2 && refused.last < at);
     let oldest = ledger.ungranted.iter().find(|asked| **asked > at - HOUR);
     let left = i64::try_from(UNGRANTED_AN_HOUR.saturating_sub(spent)).unwrap_or(0);
@@ -150,7 +150,7 @@ fn forbidden(ledger: &Ledger, pair: &Made, at: Timestamp) -> Option<Obstacle> {
         Some(Obstacle::Budget)
     } else if paced {
         Some(Obstacle::Pace)
-    } else if waits || unaccepted {
+    } else if waits || not_taken {
         Some(Obstacle::ToldToWait)
     } else if refused {
         Some(Obstacle::Refused)

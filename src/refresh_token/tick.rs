@@ -16,7 +16,8 @@ use crate::token::schedule::{Answer, Due, Wait, answer, due};
 /// The longest hold for Exact's gate.
 pub const HOLD: Duration = Duration::from_secs(160);
 /// The longest hold while it is open what became of a request: nobody else is awake to try again in the few seconds that count.
-pub const HOLD_UNCLEAR: Duration = Duration::from_secs(380);
+/// A little is left for what comes before the request: a tick that held for nothing has kept the next one from coming.
+pub const HOLD_UNCLEAR: Duration = Duration::from_secs(365);
 /// When a tick is over, whatever happens. The host kills at 600.
 pub const TICK: Duration = Duration::from_secs(570);
 /// After the time that was waited for, so that a clock a little slow does not find it not quite come.

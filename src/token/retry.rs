@@ -14,6 +14,8 @@ use super::ledger::{Ledger, OpenAttempt, UNGRANTED_AN_HOUR};
 
 /// The first retry after an unclear outcome that its own process recorded. A process that died is waited for by its quarantine instead.
 pub const FIRST_RETRY: SignedDuration = SignedDuration::from_secs(30);
+/// So many requests of the hour are not spent on the retry's aim: of what is refused twice a person has to hear.
+const KEPT: usize = 2;
 /// Without anything better to aim at.
 pub const PERIOD: SignedDuration = SignedDuration::from_secs(600);
 
@@ -47,9 +49,9 @@ pub fn last_aim(attempt: &OpenAttempt) -> Timestamp {
 
 /// When the token is tried next; None if no attempt with it is open. A time in the past means now.
 ///
-/// The first retry, the aims of the first attempt of a series, the first aim of the retry and the aims of an attempt whose process has died are never
-/// given up for anything; the others keep the pace that leaves one request for each 10 minutes of the hour, so that an outage of hours does not use up the budget in its
-/// first minutes.
+/// The first retry, the aims of the first attempt of a series, those of an attempt whose process has died and, while some requests are left, the first
+/// aim of the retry are never given up for anything; the others keep the pace that leaves one request for each 10 minutes of the hour, so that an
+/// outage of hours does not use up the budget in its first minutes.
 #[must_use]
 pub fn next(ledger: &Ledger, fingerprint: Fingerprint) -> Option<Timestamp> {
     let mine = || ledger.open.iter().filter(move |attempt| attempt.fingerprint == fingerprint);
@@ -59,8 +61,9 @@ pub fn next(ledger: &Ledger, fingerprint: Fingerprint) -> Option<Timestamp> {
     let ahead = move |at: &Timestamp| *at > last_request + CLOCKS;
 
     let first_retry = first.unclear_since.map_or(first.quarantine_until, |since| since + FIRST_RETRY);
+    let some_are_left = ledger.ungranted_in_hour(last_request) + KEPT < UNGRANTED_AN_HOUR;
     let died = mine().skip(1).filter(|attempt| attempt.unclear_since.is_none()).flat_map(aims);
-    let of_the_retry = mine().nth(1).and_then(|attempt| aims(attempt).next());
+    let of_the_retry = mine().nth(1).filter(|_| some_are_left).and_then(|attempt| aims(attempt).next());
     let urgent = std::iter::once(first_retry).chain(aims(first)).chain(of_the_retry).chain(died).filter(ahead).min();
     let steady = mine().skip(1).take(1).chain(std::iter::once(latest)).flat_map(aims).filter(ahead).min();
     let steady = steady.unwrap_or(last_request + PERIOD).min(last_request + PERIOD).max(pace(ledger, last_request));

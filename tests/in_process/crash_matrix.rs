@@ -21,8 +21,8 @@ use super::world::World;
 const TICK_EVERY: i64 = 540;
 /// The host kills at this age of a tick.
 const FUNCTION_TIMEOUT: u64 = 600;
-/// How long the next process is watched.
-const WATCHED_TICKS: usize = 5;
+/// How long the next process is watched: for one whose requests of an hour were spent on aims, until the hour gives the next.
+const WATCHED_TICKS: usize = 8;
 
 const GRACES: [(&str, Grace); 3] = [("no grace", Grace::None), ("grace 600 s", Grace::Seconds(600)), ("until new used", Grace::UntilNewUsed)];
 const RESTARTS: [(&str, i64); 3] = [("at once", 0), ("61 s", 61), ("11 min", 660)];

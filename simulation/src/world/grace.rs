@@ -18,7 +18,7 @@ const GRACE: SignedDuration = SignedDuration::from_secs(600);
 /// A pass that nothing disturbs needs no longer from its first step to Exact.
 const STEPS: SignedDuration = SignedDuration::from_secs(2);
 /// A tick begins nothing later: what it begins has to end before the host kills it.
-const TICK_BEGINS_WITHIN: SignedDuration = SignedDuration::from_secs(380);
+const TICK_BEGINS_WITHIN: SignedDuration = SignedDuration::from_secs(365);
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 const TEN_MINUTES: SignedDuration = SignedDuration::from_mins(10);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -141,7 +141,7 @@ fn forbidden(ledger: &Ledger, pair: &Made, at: Timestamp) -> Option<Obstacle> {
     let sent = Fingerprint::of(&Secret::new(&*pair.sent));
     let in_the_hour = ledger.ungranted.iter().filter(|asked| **asked > at - HOUR && **asked < at).count();
     let waits = ledger.backoff.is_some_and(|backoff| backoff.cause == BackoffCause::Throttled && backoff.until > at);
-    let unaccepted = ledger.misconfigured.is_some_and(|problem| problem.last + HOUR > at);
+    let not_taken = ledger.misconfigured.is_some_and(|problem| problem.last + HOUR > at);
     let refused = ledger.refusals.iter().any(|refused| refused.fingerprint == sent && refused.count >= 2 && refused.last < at);
     let oldest = ledger.ungranted.iter().find(|asked| **asked > at - HOUR);
     let left = i64::try_from(UNGRANTED_AN_HOUR.saturating_sub(in_the_hour)).unwrap_or(0);
@@ -150,7 +150,7 @@ fn forbidden(ledger: &Ledger, pair: &Made, at: Timestamp) -> Option<Obstacle> {
         Some(Obstacle::Budget)
     } else if paced {
         Some(Obstacle::Pace)
-    } else if waits || unaccepted {
+    } else if waits || not_taken {
         Some(Obstacle::ToldToWait)
     } else if refused {
         Some(Obstacle::Refused)

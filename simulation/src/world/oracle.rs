@@ -48,7 +48,7 @@ impl Cause {
 
 /// A pair that Exact made.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about one pair")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that happened to it or did not")]
 pub struct Made {
     /// The refresh token.
     pub token: String,

@@ -139,14 +139,14 @@ impl State {
 /// What the ledger, as it is now, says against a request at that time.
 fn forbidden(ledger: &Ledger, pair: &Made, at: Timestamp) -> Option<Obstacle> {
     let sent = Fingerprint::of(&Secret::new(&*pair.sent));
-    let in_the_hour = ledger.ungranted.iter().filter(|asked| **asked > at - HOUR && **asked < at).count();
+    let used = ledger.ungranted.iter().filter(|asked| **asked > at - HOUR && **asked < at).count();
     let waits = ledger.backoff.is_some_and(|backoff| backoff.cause == BackoffCause::Throttled && backoff.until > at);
     let not_taken = ledger.misconfigured.is_some_and(|problem| problem.last + HOUR > at);
     let refused = ledger.refusals.iter().any(|refused| refused.fingerprint == sent && refused.count >= 2 && refused.last < at);
     let oldest = ledger.ungranted.iter().find(|asked| **asked > at - HOUR);
-    let left = i64::try_from(UNGRANTED_AN_HOUR.saturating_sub(in_the_hour)).unwrap_or(0);
-    let paced = in_the_hour >= 4 && oldest.is_some_and(|oldest| at < *oldest + HOUR - TEN_MINUTES * i32::try_from(left).unwrap_or(0));
-    if in_the_hour >= UNGRANTED_AN_HOUR {
+    let left = i64::try_from(UNGRANTED_AN_HOUR.saturating_sub(used)).unwrap_or(0);
+    let paced = used >= 4 && oldest.is_some_and(|oldest| at < *oldest + HOUR - TEN_MINUTES * i32::try_from(left).unwrap_or(0));
+    if used >= UNGRANTED_AN_HOUR {
         Some(Obstacle::Budget)
     } else if paced {
         Some(Obstacle::Pace)

@@ -298,7 +298,7 @@ fn a_store_that_takes_nothing_costs_no_code() {
 }
 
 #[test]
-fn a_pair_that_could_not_be_stored_is_saved_by_the_next_call() {
+fn a_pair_that_could_not_be_stored_is_served_and_saved_by_the_next_tick_or_by_itself() {
     for by_tick in [true, false] {
         let world = World::new(Config::default());
         undisturbed(&world, |refresher, doubles| async move {
@@ -306,14 +306,18 @@ fn a_pair_that_could_not_be_stored_is_saved_by_the_next_call() {
             doubles.world.state().vault = VaultIs::Full;
             assert!(matches!(problem(connect(&refresher, &exact).await), Problem::NotSaved(_)));
             assert!(refresher.unsaved().is_some());
-            // Another consent would have no place to be kept.
+            // Another consent would have no place to be kept. Whoever asks is told soon, although the pair is being tried for minutes meanwhile.
+            let asked = doubles.true_now();
             assert!(matches!(problem(connect(&refresher, &exact).await), Problem::NotSaved(_)), "nobody is sent to log in");
+            assert!(doubles.true_now().duration_since(asked) <= SignedDuration::from_mins(1));
             assert_eq!(exact.exchanged(), 1);
             doubles.world.state().vault = VaultIs::Well;
+            assert!(refresher.get_token(Ask::default()).await.is_ok());
             if by_tick {
                 assert!(!refresher.tick().await.failed);
+            } else {
+                tokio::time::sleep(Duration::from_mins(2)).await;
             }
-            assert!(refresher.get_token(Ask::default()).await.is_ok());
             assert!(refresher.unsaved().is_none());
             let state = doubles.world.state();
             let ledger = &state.ledger.as_ref().unwrap().0;

@@ -1,8 +1,10 @@
 //! `exact-token-broker consent`: a person copies an address into a browser, and another one back.
 
 use std::process::Stdio;
+use std::time::Duration;
 
-use simulators::exact_online::{Rules, User};
+use exact_token_broker::refresh_token::pass::exchange::EXCHANGE;
+use simulators::exact_online::{Fault, Loss, Rules, User};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
 use crate::stage::{PATIENCE, Ran, Stage};
@@ -116,4 +118,44 @@ async fn what_is_pasted_by_mistake_costs_nothing() {
     without.settings.remove("EXACT_REDIRECT_URI");
     let ran = without.run(&["consent"]).await;
     assert!(!ran.success && ran.stderr.contains("EXACT_REDIRECT_URI"), "{ran:?}");
+}
+
+/// The store is taken away between the proof that it can be written and the reply: this process alone has the tokens, and stays until they are stored.
+#[tokio::test]
+async fn tokens_that_cannot_be_stored_are_kept_until_they_can() {
+    let mut stage = stage().await;
+    let (store, away) = (stage.folder().join("store"), stage.folder().join("away"));
+    std::fs::create_dir(&store).unwrap();
+    stage.set("TOKEN_FILE", store.join("token.json").to_str().unwrap());
+    stage.exact.script(Fault::CommitThen(Loss::Late(Duration::from_secs(3))));
+
+    let mut child = stage.command(&["consent"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
+    let address = tokio::time::timeout(PATIENCE, out.next_line()).await.unwrap().unwrap().unwrap();
+    let pasted = back(&stage, &User::first(), &address);
+    child.stdin.take().unwrap().write_all(pasted.as_bytes()).await.unwrap();
+    stage.until_requests(1).await;
+    std::fs::rename(&store, &away).unwrap();
+    std::fs::write(&store, "no folder").unwrap();
+
+    let mut err = BufReader::new(child.stderr.take().unwrap()).lines();
+    let told = async {
+        while let Some(line) = err.next_line().await.unwrap() {
+            assert!(!line.contains(simulators::exact_online::MARKER), "a secret is told");
+            if line.starts_with("not stored yet, and tried again until it is: ") {
+                return;
+            }
+        }
+        panic!("it ended without them");
+    };
+    // The exchange itself tries for as long as it may, unless it finds the lock gone first.
+    tokio::time::timeout(EXCHANGE + PATIENCE, told).await.unwrap();
+    std::fs::remove_file(&store).unwrap();
+    std::fs::rename(&away, &store).unwrap();
+    let stored = tokio::time::timeout(PATIENCE, out.next_line()).await.unwrap().unwrap().unwrap();
+    assert!(stored.starts_with("The tokens are stored now"), "{stored}");
+    assert!(tokio::time::timeout(PATIENCE, child.wait()).await.unwrap().unwrap().success());
+    let token = stage.run(&["token"]).await;
+    assert!(token.success && stage.exact.is_alive(token.stdout.trim()), "{token:?}");
+    stage.assert_requests(1);
 }

@@ -41,14 +41,20 @@ impl Refresher {
         prepared
     }
 
-    /// Tries to store the grant that is not stored yet, for so long. Why it is not, if it is not.
+    /// Waits for so long until the grant that is not stored yet is. Why it is not, if it is not. A pass that is running already is joined, and it may
+    /// try for much longer: it goes on without whoever waited.
     pub async fn save_unsaved(self: &Arc<Self>, within: Duration) -> Option<String> {
         self.unsaved()?;
-        let outcome = Box::pin(self.pass(self.policy.mode, self.clock.monotonic() + within)).await;
+        let outcome = tokio::select! {
+            biased;
+            outcome = Box::pin(self.pass(self.policy.mode, self.clock.monotonic() + within)) => Some(outcome),
+            () = self.clock.sleep(within) => None,
+        };
         self.unsaved()?;
         Some(match outcome {
-            Outcome::Unsaved(why) => why,
-            _ => "it was not tried to the end".to_owned(),
+            Some(Outcome::Unsaved(why)) => why,
+            Some(_) => "it was not tried to the end".to_owned(),
+            None => format!("the store has not taken them within {} s", within.as_secs()),
         })
     }
 

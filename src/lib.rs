@@ -21,10 +21,12 @@
 //! | [`azure`] | the store for production: credentials in Key Vault, the ledger as a blob whose lease is the lock, the app's identity |
 //! | [`functions`] | the host's protocol, the routes, the pages for a person; the only status table |
 //! | [`cli`] | the commands; the only place that prints |
-//! | [`config`], [`telemetry`], [`clock`], [`task`], [`app`] | settings, log lines, the machine's clocks, work that nobody waits for, and the only wiring |
+//! | [`config`], [`telemetry`], [`clock`], [`app`] | settings, log lines, the machine's clocks, and the only wiring |
+//! | [`task`], `patience` | work that nobody waits for; how long a reply is waited for |
 //!
-//! Arrows: `cli`, `functions` → use cases (`refresh_token`, `get_token`, `consent`, `adopt`, `status`, `doctor`, `live`) → `ports`, `token`; adapters (`exact_online`,
-//! `azure`, `local`, `stored`, `clock`) → `ports`, `token`; `token` → nothing; `app` alone knows them all. A test holds the code to this.
+//! Arrows: `cli`, `functions` → use cases (`refresh_token`, `get_token`, `consent`, `adopt`, `status`, `doctor`, `live`) → `ports`, `token`; adapters
+//! (`exact_online`, `azure`, `local`, `stored`, `clock`) → `ports`, `token`; `token` → nothing; `app` alone knows them all. A test holds the code to
+//! this.
 //!
 //! # Invariants
 //!
@@ -60,6 +62,7 @@ pub mod get_token;
 pub mod http;
 pub mod live;
 pub mod local;
+mod patience;
 pub mod ports;
 pub mod refresh_token;
 pub mod status;

@@ -5,7 +5,6 @@
 
 mod fields;
 mod me;
-mod patience;
 mod probe;
 pub mod region;
 pub mod request;
@@ -21,13 +20,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, StatusCode, Url};
-use tokio::time::Instant;
 
+use crate::patience::Patience;
 use crate::ports::{ConsentEndpoint, TokenEndpoint};
 use crate::token::ledger::ANSWER_WITHIN;
 use crate::token::reply::{NotSent, Unclear};
 use crate::token::{CodeReply, Person, Reply, Secret};
-use patience::Patience;
 use response::Body;
 use wire::{Incoming, NotAnswered, Wire};
 
@@ -72,7 +70,7 @@ type Answer = (StatusCode, HeaderMap, Body);
 impl ExactOnline {
     /// Sends one request to the token service; the error is what that means where no answer came.
     async fn send(&self, request: request::Request) -> Result<Answer, Reply> {
-        let mut patience = Patience::until(Instant::now() + self.answer_within);
+        let mut patience = Patience::of(self.answer_within);
         // A URL that is none is found out before anything is sent.
         let Ok(url) = Url::parse(&request.url) else { return Err(Reply::NotSent(NotSent::Unreachable)) };
         let mut post = reqwest::Request::new(Method::POST, url);
@@ -118,7 +116,7 @@ impl ConsentEndpoint for ExactOnline {
     }
 
     async fn me(&self, access_token: &Secret) -> Option<Person> {
-        let mut patience = Patience::until(Instant::now() + ME_WITHIN);
+        let mut patience = Patience::of(ME_WITHIN);
         let mut get = get(&request::me_url(&self.base_url))?;
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", access_token.reveal())).ok()?;
         bearer.set_sensitive(true);

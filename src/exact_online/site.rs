@@ -3,11 +3,10 @@
 use async_trait::async_trait;
 use reqwest::Url;
 use reqwest::header::{DATE, LOCATION};
-use tokio::time::Instant;
 
-use super::patience::Patience;
 use super::wire::{Incoming, NotAnswered};
 use super::{ExactOnline, get, read, request};
+use crate::patience::Patience;
 use crate::ports::{ExactSite, Knocked, LogIn, NoSite};
 
 /// Every site has it, and it is nobody's.
@@ -26,7 +25,7 @@ impl ExactSite for ExactOnline {
 
     async fn open_log_in(&self, redirect_uri: &str) -> Result<LogIn, NoSite> {
         let mut incoming = self.look(&request::authorize_url(&self.base_url, &self.client_id, redirect_uri, STATE)).await?;
-        let body = read(&mut incoming, &mut Patience::until(Instant::now() + self.answer_within)).await;
+        let body = read(&mut incoming, &mut Patience::of(self.answer_within)).await;
         let location = incoming.headers.get(LOCATION).and_then(|location| location.to_str().ok());
         Ok(log_in(incoming.status.as_u16(), location, &String::from_utf8_lossy(&body.bytes)))
     }

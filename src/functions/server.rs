@@ -1,7 +1,7 @@
 //! HTTP/1.1 on one loopback port.
 //!
-//! The host's requests all come over loopback, but so can anything else that runs beside it: no peer may hold up another. Who opens thousands of connections can
-//! still use up file descriptors, and memory by bodies of up to 1 MiB each: it runs as the same app, and could do worse.
+//! The host's requests all come over loopback, but so can anything else that runs beside it: no peer may hold up another. Who opens thousands of
+//! connections can still use up file descriptors, and memory by bodies of up to 1 MiB each: it runs as the same app, and could do worse.
 
 use std::convert::Infallible;
 use std::io;

@@ -1,5 +1,6 @@
-//! Every call of the store ends: after 30 s at the latest it is an error, and after 130 s a list, which is one request per 25 versions. What an adapter or its library waits for beyond that (an identity
-//! endpoint that is away, a `Retry-After` of an hour) must not make a grant wait in memory until the host kills the process.
+//! Every call of the store ends: after 30 s at the latest it is an error, and after 130 s a list, which is one request per 25 versions. What an
+//! adapter or its library waits for beyond that (an identity endpoint that is away, a `Retry-After` of an hour) must not make a grant wait in memory
+//! until the host kills the process.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,19 +16,6 @@ use crate::token::{Credential, Ledger, LockId, VersionId};
 pub const STORE_CALL: Duration = Duration::from_secs(30);
 /// The longest that a list of the versions may take: nothing is ever deleted, so there are more of them every day.
 pub const LIST_CALL: Duration = Duration::from_secs(130);
-
-/// What came while a process was frozen is there a moment after it woke up; a timer that is this late shows that it was, or was busy, which does no harm.
-const AFTER_A_FREEZE: Duration = Duration::from_secs(10);
-const FROZEN: Duration = Duration::from_millis(5);
-
-/// Ends after `limit`; a few seconds later if the process was frozen when that passed, so that a reply which lies in the socket by then is not given up.
-pub async fn limit(clock: &dyn Clock, limit: Duration) {
-    let begun = clock.monotonic();
-    clock.sleep(limit).await;
-    if clock.monotonic().saturating_sub(begun) > limit + FROZEN {
-        clock.sleep(AFTER_A_FREEZE).await;
-    }
-}
 
 /// A port whose calls end.
 pub(super) struct Bounded<P: ?Sized> {

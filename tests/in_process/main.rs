@@ -9,6 +9,7 @@ mod contract;
 mod crash_matrix;
 mod day;
 mod ending;
+mod late_reply;
 #[path = "../ledger_contract/mod.rs"]
 mod ledger_contract;
 mod life;

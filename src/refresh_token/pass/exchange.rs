@@ -8,9 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 
 use super::person::LOCK_WITHIN;
-use super::{Loaded, Pass, Stop, elapsed};
+use super::{Loaded, Pass, REPLY_WITHIN, Stop, elapsed};
+use crate::patience::Patience;
 use crate::ports::ConsentEndpoint;
-use crate::refresh_token::bounded;
 use crate::refresh_token::lease::Lease;
 use crate::refresh_token::memory::{BroughtBy, Unsaved};
 use crate::refresh_token::{LookError, Outcome, Refresher};
@@ -242,12 +242,8 @@ impl Pass<'_> {
     async fn send_code(&self, endpoint: &dyn ConsentEndpoint, code: &Code) -> (CodeReply, SignedDuration) {
         let clock = &self.this.clock;
         let begun = clock.monotonic();
-        let reply = tokio::select! {
-            biased;
-            reply = endpoint.exchange(&code.code, &code.redirect_uri) => reply,
-            () = bounded::limit(&**clock, ANSWER_WITHIN.unsigned_abs() + Duration::from_secs(5)) => CodeReply::Other(Reply::Unclear(Unclear::TimedOut)),
-        };
-        (reply, elapsed(begun, clock.monotonic()))
+        let reply = Patience::by(clock, REPLY_WITHIN).wait_for(endpoint.exchange(&code.code, &code.redirect_uri)).await;
+        (reply.unwrap_or(CodeReply::Other(Reply::Unclear(Unclear::TimedOut))), elapsed(begun, clock.monotonic()))
     }
 
     /// Closes the attempt: its reply will not come any more. If that cannot be written, its quarantine ends by itself. What Exact says of the app holds

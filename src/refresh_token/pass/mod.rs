@@ -30,10 +30,10 @@ use jiff::SignedDuration;
 use tracing::{error, info, warn};
 
 use self::save::{STORE_AGAIN_AFTER, STORE_AGAIN_MOST};
-use super::bounded;
 use super::lease::Lease;
 use super::memory::{BroughtBy, Unsaved};
 use super::{LookError, Outcome, REQUEST_NEEDS, Refresher};
+use crate::patience::Patience;
 use crate::ports::{Etag, LockError, VaultError};
 use crate::token::failure::Outcome as Recorded;
 use crate::token::ledger::{ANSWER_WITHIN, FailureKind, SEND_WITHIN};
@@ -42,6 +42,8 @@ use crate::token::rotation::SentFrom;
 use crate::token::schedule::{Due, Mode, Policy, due};
 use crate::token::{AttemptId, Credential, Fingerprint, Ledger, Reply, Secret, VersionId};
 
+/// The adapter ends by itself; a few seconds later the pass does, whatever the adapter does.
+const REPLY_WITHIN: Duration = Duration::from_secs(ANSWER_WITHIN.unsigned_abs().as_secs() + 5);
 /// How often a lock that another process holds is tried.
 const TRY_LOCK_EVERY: Duration = Duration::from_secs(1);
 /// How often a conflicting ledger is read again within one pass. Only a frozen process that wakes up makes even one.
@@ -273,14 +275,8 @@ impl Pass<'_> {
     async fn send(&self, refresh_token: &Secret) -> (Reply, SignedDuration) {
         let clock = &self.this.clock;
         let begun = clock.monotonic();
-        // The adapter ends by itself; a few seconds later this does, whatever the adapter does.
-        let limit = ANSWER_WITHIN.unsigned_abs() + Duration::from_secs(5);
-        let reply = tokio::select! {
-            biased;
-            reply = self.this.endpoint.refresh(refresh_token) => reply,
-            () = bounded::limit(&**clock, limit) => Reply::Unclear(Unclear::TimedOut),
-        };
-        (reply, elapsed(begun, clock.monotonic()))
+        let reply = Patience::by(clock, REPLY_WITHIN).wait_for(self.this.endpoint.refresh(refresh_token)).await;
+        (reply.unwrap_or(Reply::Unclear(Unclear::TimedOut)), elapsed(begun, clock.monotonic()))
     }
 
     fn recorded(&self, what: FailureKind, retry_after: Option<SignedDuration>) -> Recorded {

@@ -9,10 +9,11 @@ use exact_token_broker::azure::shared_key::SharedKey;
 use exact_token_broker::azure::{Access, AccountKey, BlobLedger, StorageSettings};
 use exact_token_broker::clock::SystemClock;
 use exact_token_broker::http;
-use exact_token_broker::ports::Clock;
+use exact_token_broker::ports::{Clock, Etag, LedgerStore, LockOwner};
 use exact_token_broker::token::Secret;
 use simulators::emulators;
 
+use crate::ledger_contract::{first_ledger, owner};
 use crate::wire::Wire;
 
 pub(crate) const ACCOUNT: &str = emulators::Azurite::ACCOUNT;
@@ -85,6 +86,14 @@ pub(crate) fn settings(connection_string: &str) -> StorageSettings {
 
 pub(crate) fn ledger(settings: &StorageSettings, wire: &Arc<Wire>, clock: Arc<dyn Clock>, secret: &str) -> BlobLedger {
     BlobLedger::new(settings, None, &Transport::new(Arc::clone(wire) as _), clock, VAULT, secret).unwrap()
+}
+
+/// The first ledger is written, and its writer has the lock.
+pub(crate) async fn held(ledger: &BlobLedger) -> (LockOwner, Etag) {
+    let me = owner();
+    ledger.lock(&me).await.unwrap();
+    let etag = ledger.write(&me, &first_ledger(), None).await.unwrap();
+    (me, etag)
 }
 
 pub(crate) fn clock() -> Arc<dyn Clock> {

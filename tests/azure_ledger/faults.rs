@@ -7,7 +7,7 @@ use exact_token_broker::ports::{LedgerError, LedgerStore, LockError, WriteError}
 use exact_token_broker::token::Ledger;
 use tokio::time::Instant;
 
-use crate::azurite::Azurite;
+use crate::azurite::{Azurite, held};
 use crate::ledger_contract::{first_ledger, owner};
 use crate::wire::Fault;
 
@@ -83,9 +83,7 @@ async fn a_first_ledger_can_be_written_over_an_empty_blob_of_somebody_else() {
 async fn an_unclear_write_is_read_back() {
     let azurite = Azurite::start();
     let (ledger, wire) = azurite.ledger("made-up");
-    let me = owner();
-    ledger.lock(&me).await.unwrap();
-    let mut etag = ledger.write(&me, &first_ledger(), None).await.unwrap();
+    let (me, mut etag) = held(&ledger).await;
     wire.take();
     for (generation, fault, landed) in [
         (2, Fault::ReplyLost, true),
@@ -150,9 +148,7 @@ async fn a_lock_whose_reply_was_lost_is_taken_by_the_same_owner_again() {
 async fn a_read_is_tried_again() {
     let azurite = Azurite::start();
     let (ledger, wire) = azurite.ledger("made-up");
-    let me = owner();
-    ledger.lock(&me).await.unwrap();
-    ledger.write(&me, &first_ledger(), None).await.unwrap();
+    held(&ledger).await;
     wire.take();
     let since = Instant::now();
     wire.plan([Fault::ReplyLost, BUSY]);
@@ -188,9 +184,7 @@ async fn a_damaged_ledger_is_named_and_left_as_it_is() {
 async fn a_service_that_is_away_is_said_quickly() {
     let mut azurite = Azurite::start();
     let (ledger, wire) = azurite.ledger("made-up");
-    let me = owner();
-    ledger.lock(&me).await.unwrap();
-    let etag = ledger.write(&me, &first_ledger(), None).await.unwrap();
+    let (me, etag) = held(&ledger).await;
     azurite.stop();
     wire.take();
     let since = Instant::now();

@@ -17,7 +17,7 @@ use exact_token_broker::ports::{LedgerError, LedgerStore, LockError, WriteError}
 use exact_token_broker::token::Ledger;
 use serde_json::json;
 
-use crate::azurite::{Azurite, VAULT, clock};
+use crate::azurite::{Azurite, VAULT, clock, held};
 use crate::ledger_contract::{first_ledger, owner};
 use crate::wire::Wire;
 
@@ -138,9 +138,7 @@ async fn a_revoked_token_costs_one_request_more() {
     let tls = Tls::start();
     let identity = Arc::new(MadeUpIdentity::default());
     let (ledger, wire) = tls.ledger(&identity);
-    let me = owner();
-    ledger.lock(&me).await.unwrap();
-    let mut etag = ledger.write(&me, &first_ledger(), None).await.unwrap();
+    let (me, mut etag) = held(&ledger).await;
     assert_eq!(identity.given_and_made(), (1, 1), "three clients and one token");
 
     wire.take();
@@ -170,9 +168,7 @@ async fn a_second_refusal_is_said_and_nothing_is_tried_a_third_time() {
     let tls = Tls::start();
     let identity = Arc::new(MadeUpIdentity::default());
     let (ledger, wire) = tls.ledger(&identity);
-    let me = owner();
-    ledger.lock(&me).await.unwrap();
-    let etag = ledger.write(&me, &first_ledger(), None).await.unwrap();
+    let (me, etag) = held(&ledger).await;
     wire.take();
     identity.stubborn.store(true, Ordering::SeqCst);
     revoke_all(&identity, &wire);

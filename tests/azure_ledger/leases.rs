@@ -7,7 +7,7 @@ use exact_token_broker::ports::{LedgerStore, LockError, LockOwner, WriteError};
 use exact_token_broker::token::Ledger;
 use tokio::time::Instant;
 
-use crate::azurite::Azurite;
+use crate::azurite::{Azurite, held};
 use crate::ledger_contract::{first_ledger, owner};
 
 /// Eight processes that start at once on an account that has no container yet.
@@ -39,9 +39,7 @@ async fn eight_create_container_and_blob_at_once_and_one_gets_the_lock() {
 async fn a_dead_holder_is_taken_over_when_its_lease_ends() {
     let azurite = Azurite::start();
     let (ledger, _) = azurite.ledger("made-up");
-    let begin = owner();
-    ledger.lock(&begin).await.unwrap();
-    let etag = ledger.write(&begin, &first_ledger(), None).await.unwrap();
+    let (begin, etag) = held(&ledger).await;
     ledger.unlock(&begin).await;
 
     let dead = owner();
@@ -65,9 +63,7 @@ async fn a_dead_holder_is_taken_over_when_its_lease_ends() {
 async fn a_lease_that_is_over_writes_nothing() {
     let azurite = Azurite::start();
     let (ledger, _) = azurite.ledger("made-up");
-    let begin = owner();
-    ledger.lock(&begin).await.unwrap();
-    let etag = ledger.write(&begin, &first_ledger(), None).await.unwrap();
+    let (begin, etag) = held(&ledger).await;
     ledger.unlock(&begin).await;
 
     let frozen = owner();
@@ -85,9 +81,8 @@ async fn a_lease_that_is_over_writes_nothing() {
 async fn a_broken_lease_is_a_lost_lock() {
     let azurite = Azurite::start();
     let (ledger, _) = azurite.ledger("made-up");
-    let (me, you) = (owner(), owner());
-    ledger.lock(&me).await.unwrap();
-    let etag = ledger.write(&me, &first_ledger(), None).await.unwrap();
+    let you = owner();
+    let (me, etag) = held(&ledger).await;
     break_raw(&azurite, "made-up", 30).await;
     assert_eq!(ledger.lock(&you).await, Err(LockError::Held), "while it is breaking");
     assert_eq!(ledger.renew(&me).await, Err(LockError::Held));
@@ -101,9 +96,7 @@ async fn a_broken_lease_is_a_lost_lock() {
 async fn a_container_that_is_deleted_under_the_holder_takes_lock_and_ledger_with_it() {
     let azurite = Azurite::start();
     let (ledger, _) = azurite.ledger("made-up");
-    let me = owner();
-    ledger.lock(&me).await.unwrap();
-    let etag = ledger.write(&me, &first_ledger(), None).await.unwrap();
+    let (me, etag) = held(&ledger).await;
     azurite.raw_container().delete(None).await.unwrap();
 
     assert_eq!(ledger.renew(&me).await, Err(LockError::Held));

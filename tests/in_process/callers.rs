@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use exact_token_broker::get_token::{Ask, NoToken};
+use exact_token_broker::token::Secret;
 use exact_token_broker::token::schedule::Why;
 use jiff::SignedDuration;
 use simulators::exact_online::{Config, Fault, Loss, bodies};
 
 use super::day::{at_once, connected, requests_since, undisturbed};
+use super::life::{Doubles, Plan, live};
 use super::world::World;
 
 fn seconds(seconds: u64) -> Duration {
@@ -145,9 +147,9 @@ fn a_reply_that_takes_36_s_is_waited_for() {
 #[test]
 fn memory_answers_for_a_minute_and_then_all_callers_share_one_look() {
     let world = connected(Config::default());
-    let plan = super::life::Plan::new(None, None);
-    let looks = |plan: &super::life::Plan| plan.calls().iter().filter(|call| **call == "ledger.read").count();
-    super::life::live(&world, &plan, |refresher, _| {
+    let plan = Plan::new(None, None);
+    let looks = |plan: &Plan| plan.calls().iter().filter(|call| **call == "ledger.read").count();
+    live(&world, &plan, |refresher, _| {
         let plan = std::sync::Arc::clone(&plan);
         async move {
             refresher.get_token(Ask::default()).await.unwrap();
@@ -164,18 +166,22 @@ fn memory_answers_for_a_minute_and_then_all_callers_share_one_look() {
     });
 }
 
+/// Another process is given a new chain.
+async fn another_chain(doubles: &Doubles, replace: bool) {
+    let token = {
+        let mut state = doubles.world.state();
+        let now = doubles.true_now();
+        state.exact.issue_chain(now)
+    };
+    doubles.beside(&Plan::new(None, None)).import(Secret::new(token), replace).await.unwrap();
+}
+
 #[test]
 fn another_consent_is_noticed_within_a_minute() {
     let world = connected(Config::default());
     undisturbed(&world, |refresher, doubles| async move {
         let first = refresher.get_token(Ask::default()).await.unwrap();
-        let other = doubles.beside(&super::life::Plan::new(None, None));
-        let token = {
-            let mut state = doubles.world.state();
-            let now = doubles.true_now();
-            state.exact.issue_chain(now)
-        };
-        other.import(exact_token_broker::token::Secret::new(token), true).await.unwrap();
+        another_chain(&doubles, true).await;
         tokio::time::sleep(seconds(61)).await;
         let second = refresher.get_token(Ask::default()).await.unwrap();
         assert_ne!(first.access_token.reveal(), second.access_token.reveal());
@@ -231,13 +237,7 @@ fn after_a_consent_nobody_has_to_wait_for_memory_to_forget() {
     let world = World::new(Config::default());
     undisturbed(&world, |refresher, doubles| async move {
         assert!(refresher.get_token(Ask::default()).await.is_err());
-        let other = doubles.beside(&super::life::Plan::new(None, None));
-        let token = {
-            let mut state = doubles.world.state();
-            let now = doubles.true_now();
-            state.exact.issue_chain(now)
-        };
-        other.import(exact_token_broker::token::Secret::new(token), false).await.unwrap();
+        another_chain(&doubles, false).await;
         tokio::time::sleep(seconds(2)).await;
         assert!(refresher.get_token(Ask::default()).await.is_ok());
     });

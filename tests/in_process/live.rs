@@ -156,104 +156,67 @@ async fn tells(grace: simulated::Grace, gate: simulated::Gate, expected: Finding
     report
 }
 
-const LIVES: Option<bool> = Some(true);
+/// The previous token unused, unused once more, and used; a gate that is asked first hides it for the first two questions of three.
+fn findings(gate: Gate, [unused, unused_again, used]: [Previous; 3], grace: Grace) -> Findings {
+    let seen = |previous| if gate == Gate::First { [Hidden, Hidden, previous] } else { [previous; 3] };
+    Findings { gate, unused: seen(unused), unused_again, used: seen(used), grace, chain_lives: Some(true) }
+}
 
 #[tokio::test(start_paused = true)]
 async fn no_grace_and_the_gate_first() {
-    let expected = Findings {
-        gate: Gate::First,
-        unused: [Hidden, Hidden, Dead],
-        unused_again: Untold,
-        used: [Hidden, Hidden, Dead],
-        grace: Grace::None,
-        chain_lives: LIVES,
-    };
-    let report = tells(simulated::Grace::None, simulated::Gate::BeforeTokenCheck, expected).await;
+    let report = tells(simulated::Grace::None, simulated::Gate::BeforeTokenCheck, findings(Gate::First, [Dead, Untold, Dead], Grace::None)).await;
     assert!(report.to_string().contains("set REFRESH_POLICY=on-demand"), "{report}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_grace_and_the_token_first() {
-    let expected =
-        Findings { gate: Gate::AfterTokenCheck, unused: [Dead; 3], unused_again: Untold, used: [Dead; 3], grace: Grace::None, chain_lives: LIVES };
-    tells(simulated::Grace::None, simulated::Gate::AfterTokenCheck, expected).await;
+    tells(simulated::Grace::None, simulated::Gate::AfterTokenCheck, findings(Gate::AfterTokenCheck, [Dead, Untold, Dead], Grace::None)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_grace_and_no_gate() {
-    let expected = Findings { gate: Gate::None, unused: [Dead; 3], unused_again: Untold, used: [Dead; 3], grace: Grace::None, chain_lives: LIVES };
-    tells(simulated::Grace::None, simulated::Gate::Off, expected).await;
+    tells(simulated::Grace::None, simulated::Gate::Off, findings(Gate::None, [Dead, Untold, Dead], Grace::None)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn ten_minutes_and_the_gate_first() {
-    let expected = Findings {
-        gate: Gate::First,
-        unused: [Hidden, Hidden, Good],
-        unused_again: Dead,
-        used: [Hidden, Hidden, Dead],
-        grace: Grace::EndsByTime,
-        chain_lives: LIVES,
-    };
-    let report = tells(simulated::Grace::Seconds(600), simulated::Gate::BeforeTokenCheck, expected).await;
+    let report =
+        tells(simulated::Grace::Seconds(600), simulated::Gate::BeforeTokenCheck, findings(Gate::First, [Good, Dead, Dead], Grace::EndsByTime)).await;
     assert!(report.to_string().contains("may stay keep-warm"), "{report}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn ten_minutes_and_the_token_first() {
-    let expected = Findings {
-        gate: Gate::AfterTokenCheck,
-        unused: [Good; 3],
-        unused_again: Dead,
-        used: [Dead; 3],
-        grace: Grace::EndsByTime,
-        chain_lives: LIVES,
-    };
-    tells(simulated::Grace::Seconds(600), simulated::Gate::AfterTokenCheck, expected).await;
+    tells(simulated::Grace::Seconds(600), simulated::Gate::AfterTokenCheck, findings(Gate::AfterTokenCheck, [Good, Dead, Dead], Grace::EndsByTime))
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn ten_minutes_and_no_gate() {
-    let expected =
-        Findings { gate: Gate::None, unused: [Good; 3], unused_again: Dead, used: [Dead; 3], grace: Grace::EndsByTime, chain_lives: LIVES };
-    tells(simulated::Grace::Seconds(600), simulated::Gate::Off, expected).await;
+    tells(simulated::Grace::Seconds(600), simulated::Gate::Off, findings(Gate::None, [Good, Dead, Dead], Grace::EndsByTime)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn until_the_new_one_is_used_and_the_gate_first() {
-    let expected = Findings {
-        gate: Gate::First,
-        unused: [Hidden, Hidden, Good],
-        unused_again: Good,
-        used: [Hidden, Hidden, Dead],
-        grace: Grace::EndsWithTheUseOfTheNew,
-        chain_lives: LIVES,
-    };
-    tells(simulated::Grace::UntilNewUsed, simulated::Gate::BeforeTokenCheck, expected).await;
+    tells(
+        simulated::Grace::UntilNewUsed,
+        simulated::Gate::BeforeTokenCheck,
+        findings(Gate::First, [Good, Good, Dead], Grace::EndsWithTheUseOfTheNew),
+    )
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn until_the_new_one_is_used_and_the_token_first() {
-    let expected = Findings {
-        gate: Gate::AfterTokenCheck,
-        unused: [Good; 3],
-        unused_again: Good,
-        used: [Dead; 3],
-        grace: Grace::EndsWithTheUseOfTheNew,
-        chain_lives: LIVES,
-    };
-    tells(simulated::Grace::UntilNewUsed, simulated::Gate::AfterTokenCheck, expected).await;
+    tells(
+        simulated::Grace::UntilNewUsed,
+        simulated::Gate::AfterTokenCheck,
+        findings(Gate::AfterTokenCheck, [Good, Good, Dead], Grace::EndsWithTheUseOfTheNew),
+    )
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn until_the_new_one_is_used_and_no_gate() {
-    let expected = Findings {
-        gate: Gate::None,
-        unused: [Good; 3],
-        unused_again: Good,
-        used: [Dead; 3],
-        grace: Grace::EndsWithTheUseOfTheNew,
-        chain_lives: LIVES,
-    };
-    tells(simulated::Grace::UntilNewUsed, simulated::Gate::Off, expected).await;
+    tells(simulated::Grace::UntilNewUsed, simulated::Gate::Off, findings(Gate::None, [Good, Good, Dead], Grace::EndsWithTheUseOfTheNew)).await;
 }

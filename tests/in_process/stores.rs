@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use simulators::exact_online::Config;
 
 use super::day::{HOUR, at_once, calls, connected, requests_since, ticks, undisturbed};
+use super::life::Doubles;
 use super::world::{VaultIs, World};
 
 fn seconds(seconds: u64) -> Duration {
@@ -22,6 +23,12 @@ fn newest_is_stored(world: &World) -> bool {
 fn newest_is_head(world: &World) -> bool {
     let state = world.state();
     Some(state.versions[&state.head()].1.refresh_token.reveal()) == state.exact.newest_refresh_token()
+}
+
+/// A refresh is due, and what it is granted finds no place.
+async fn full_when_due(doubles: &Doubles) {
+    tokio::time::sleep(seconds(610)).await;
+    doubles.world.state().vault = VaultIs::Full;
 }
 
 #[test]
@@ -48,8 +55,7 @@ fn i1_a_grant_that_the_vault_does_not_take_for_5_minutes_is_served_and_stored_in
     let since = world.state().now;
     let versions = world.state().versions.len();
     undisturbed(&world, |refresher, doubles| async move {
-        tokio::time::sleep(seconds(610)).await;
-        doubles.world.state().vault = VaultIs::Full;
+        full_when_due(&doubles).await;
         let other = std::sync::Arc::clone(&refresher);
         let tick = tokio::spawn(async move { other.tick().await });
         tokio::time::sleep(seconds(5)).await;
@@ -73,8 +79,7 @@ fn i1_a_grant_that_outlives_its_pass_unsaved_is_saved_by_the_next_tick() {
     let since = world.state().now;
     let versions = world.state().versions.len();
     undisturbed(&world, |refresher, doubles| async move {
-        tokio::time::sleep(seconds(610)).await;
-        doubles.world.state().vault = VaultIs::Full;
+        full_when_due(&doubles).await;
         let tick = refresher.tick().await;
         assert!(tick.failed && tick.line.contains("kept in memory"), "{}", tick.line);
         tokio::time::sleep(seconds(300)).await;
@@ -92,8 +97,7 @@ fn i1_a_grant_that_outlives_its_pass_unsaved_is_saved_by_the_next_call_although_
     let world = connected(Config::default());
     let since = world.state().now;
     undisturbed(&world, |refresher, doubles| async move {
-        tokio::time::sleep(seconds(610)).await;
-        doubles.world.state().vault = VaultIs::Full;
+        full_when_due(&doubles).await;
         refresher.tick().await;
         assert!(!newest_is_stored(&doubles.world));
         assert!(refresher.get_token(at_once()).await.is_ok(), "served from memory");
@@ -112,8 +116,7 @@ fn i1_a_grant_in_hand_is_stored_without_the_lock_while_the_ledger_is_away() {
     let since = world.state().now;
     let versions = world.state().versions.len();
     undisturbed(&world, |refresher, doubles| async move {
-        tokio::time::sleep(seconds(610)).await;
-        doubles.world.state().vault = VaultIs::Full;
+        full_when_due(&doubles).await;
         assert!(refresher.tick().await.failed);
         doubles.world.state().ledger_up = false;
         doubles.world.state().vault = VaultIs::Well;
@@ -137,8 +140,7 @@ fn i8_a_grant_in_hand_becomes_the_head_of_a_ledger_that_was_lost_meanwhile() {
     let world = connected(Config::default());
     let since = world.state().now;
     undisturbed(&world, |refresher, doubles| async move {
-        tokio::time::sleep(seconds(610)).await;
-        doubles.world.state().vault = VaultIs::Full;
+        full_when_due(&doubles).await;
         assert!(refresher.tick().await.failed);
         {
             let mut state = doubles.world.state();
@@ -158,8 +160,7 @@ fn i8_a_grant_in_hand_becomes_the_head_of_a_ledger_that_was_lost_meanwhile() {
 fn i1_a_ledger_that_is_damaged_does_not_keep_a_grant_out_of_the_vault_and_that_is_said() {
     let world = connected(Config::default());
     undisturbed(&world, |refresher, doubles| async move {
-        tokio::time::sleep(seconds(610)).await;
-        doubles.world.state().vault = VaultIs::Full;
+        full_when_due(&doubles).await;
         assert!(refresher.tick().await.failed);
         doubles.world.state().ledger_damaged = true;
         let tick = refresher.tick().await;

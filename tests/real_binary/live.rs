@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use simulators::exact_online::{Config, Fault, Gate, Grace, Loss, MARKER, Rules, User, bodies};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout};
+use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::Instant;
 
 use super::stage::shifted_clock::ClockFile;
@@ -27,6 +27,19 @@ async fn live(stage: &Stage, arguments: &[&str], input: &str) -> Ran {
 fn assert_says_no_secret(stage: &Stage, text: &str) {
     let secret = stage.exact.rules().config().client_secret.clone();
     assert!(!text.contains(MARKER) && !text.contains(&secret), "{text}");
+}
+
+/// All of it, and no secret.
+fn assert_says(stage: &Stage, said: &str, expected: &[&str]) {
+    for expected in expected {
+        assert!(said.contains(expected), "{expected:?} is missing: {said}");
+    }
+    assert_says_no_secret(stage, said);
+}
+
+fn assert_no_trace(stage: &Stage) {
+    let left: Vec<_> = fs::read_dir(stage.folder()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 fn assert_refused(stage: &Stage, ran: &Ran, why: &str, requests: usize) {
@@ -150,7 +163,7 @@ async fn a_whole_run_tells_how_exact_online_is_and_leaves_no_trace() {
     }
     let (code, said) = running.end().await;
     assert_eq!(code, Some(0), "{said}");
-    for expected in [
+    let expected = [
         "the look at the token comes before the 570 s",
         "it ends by time",
         "REFRESH_POLICY may stay keep-warm",
@@ -158,12 +171,10 @@ async fn a_whole_run_tells_how_exact_online_is_and_leaves_no_trace() {
         "it went on after a used token had been sent again",
         "600 s, as string \"600\"",
         "Everything was asked.",
-    ] {
-        assert!(said.contains(expected), "{expected:?} is missing: {said}");
-    }
-    assert_says_no_secret(&stage, &said);
+    ];
+    assert_says(&stage, &said, &expected);
     stage.assert_requests(11);
-    assert_eq!(fs::read_dir(stage.folder()).unwrap().count(), 0);
+    assert_no_trace(&stage);
 }
 
 /// It runs, until the test ends it.
@@ -175,16 +186,18 @@ struct Running {
 
 impl Running {
     async fn begin(stage: &Stage, arguments: &[&str]) -> Self {
-        let mut child = stage
-            .command(&[&["doctor", "--live", YES], arguments].concat())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(throw_away(stage).as_bytes()).await.unwrap();
+        let (running, mut stdin) = Self::spawn(stage, arguments);
+        stdin.write_all(throw_away(stage).as_bytes()).await.unwrap();
+        running
+    }
+
+    /// It, and where it reads from.
+    fn spawn(stage: &Stage, arguments: &[&str]) -> (Self, ChildStdin) {
+        let mut command = stage.command(&[&["doctor", "--live", YES], arguments].concat());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdin = child.stdin.take().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines, said: String::new() }
+        (Self { child, lines, said: String::new() }, stdin)
     }
 
     async fn next(&mut self) -> Option<String> {
@@ -228,7 +241,7 @@ async fn an_interrupted_run_reports_what_it_has_and_what_is_left_and_leaves_no_t
     running.send(Signal::INT);
     let (code, said) = running.end().await;
     assert_eq!(code, Some(130), "{said}");
-    for expected in [
+    let expected = [
         "0:00:00  the given token, for the first time: granted",
         "0:00:01  the previous token 1 s after its use, its successor unused: too early",
         "It was interrupted.",
@@ -237,13 +250,10 @@ async fn an_interrupted_run_reports_what_it_has_and_what_is_left_and_leaves_no_t
         "refresh_token: string of ",
         "2 token requests, 1 of them without a pair. The store was not touched.",
         "forgotten at the end",
-    ] {
-        assert!(said.contains(expected), "{expected:?} is missing: {said}");
-    }
-    assert_says_no_secret(&stage, &said);
+    ];
+    assert_says(&stage, &said, &expected);
     stage.assert_requests(2);
-    let left: Vec<_> = fs::read_dir(stage.folder()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert_no_trace(&stage);
 }
 
 #[tokio::test]
@@ -292,11 +302,7 @@ async fn a_log_in_begins_it_and_only_its_own_comes_back() {
     let refused = live(&stage, &["--consent", YES], &paste("made-up")).await;
     assert_refused(&stage, &refused, "that is not what this log-in ended with", 0);
 
-    let mut child = stage.command(&["doctor", "--live", "--consent", YES]);
-    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut stdin = child.stdin.take().unwrap();
-    let mut running = Running { child, lines, said: String::new() };
+    let (mut running, mut stdin) = Running::spawn(&stage, &["--consent"]);
     running.until("/api/oauth2/auth?").await;
     let (_, query) = running.said.rsplit_once('?').unwrap();
     let ours = form_urlencoded::parse(query.trim().as_bytes()).find(|(name, _)| name == "state").unwrap().1.into_owned();

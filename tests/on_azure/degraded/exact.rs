@@ -3,7 +3,7 @@
 use simulators::exact_online::{Fault, Reply};
 
 use super::gate::Gate;
-use super::{NAME, assert_says, refused, status, tick, warm};
+use super::{NAME, assert_says, refreshed, refused, status, tick, warm};
 use crate::azure::OnAzure;
 use crate::stage::get_token;
 
@@ -44,8 +44,7 @@ async fn without_a_connection_nothing_is_spent_and_it_goes_on_when_there_is_one(
 
     gate.open().await;
     world.set_clocks(clocks + 310);
-    let second = get_token(&cold, "").await.token();
-    assert!(second != token && world.stage.exact.is_alive(&second));
+    refreshed(&world, &cold, &token).await;
     world.stage.assert_requests(2);
     assert_eq!(status(&world).await.0, "connected");
 }
@@ -64,8 +63,7 @@ async fn an_error_page_leaves_open_what_became_of_the_token_and_the_same_one_is_
     assert_eq!(world.stage.status().await["open_attempts"], 1);
     world.stage.assert_requests(2);
     world.set_clocks(610);
-    let second = get_token(&world.stage.host().await, "").await.token();
-    assert!(second != token && world.stage.exact.is_alive(&second));
+    refreshed(&world, &world.stage.host().await, &token).await;
     world.stage.assert_requests(3);
     assert_eq!(status(&world).await.0, "connected");
 }

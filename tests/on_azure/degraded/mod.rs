@@ -44,6 +44,13 @@ async fn warm(world: &OnAzure) -> (FunctionsHost, String) {
     (host, token)
 }
 
+/// The token that is handed out now: it lives, and is another than before.
+async fn refreshed(world: &OnAzure, host: &FunctionsHost, before: &str) -> String {
+    let token = get_token(host, "").await.token();
+    assert!(token != before && world.stage.exact.is_alive(&token));
+    token
+}
+
 /// What a caller is told who does not wait for the back-off after a failure.
 async fn refused(host: &FunctionsHost) -> String {
     for _ in 0..10 {

@@ -2,7 +2,7 @@
 
 use simulators::key_vault::{Fault, Operation};
 
-use super::{NAME, assert_says, refused, status, tick, until_logged, warm};
+use super::{NAME, assert_says, refreshed, refused, status, tick, until_logged, warm};
 use crate::azure::OnAzure;
 use crate::stage::get_token;
 
@@ -29,8 +29,7 @@ async fn who_has_the_pair_stores_it_again_and_everybody_goes_on() {
     let kept: Vec<String> = world.vault.rules().versions(NAME).iter().map(|version| version.value.clone()).collect();
     assert!(kept.len() == 3 && kept[1] == lost.value, "the same content, as another version");
 
-    let second = get_token(&world.stage.host().await, "").await.token();
-    assert!(second != token && world.stage.exact.is_alive(&second));
+    let second = refreshed(&world, &world.stage.host().await, &token).await;
     assert_eq!(status(&world).await.0, "connected");
     // The region that was behind catches up: what comes back is older and changes nothing.
     world.vault.rules().catch_up(NAME, vec![lost]);
@@ -60,8 +59,7 @@ async fn who_does_not_have_it_says_so_and_sends_nothing_until_it_is_back() {
     world.stage.assert_requests(1);
 
     world.vault.rules().catch_up(NAME, lost);
-    let second = get_token(&world.stage.host().await, "").await.token();
-    assert!(second != token && world.stage.exact.is_alive(&second));
+    refreshed(&world, &world.stage.host().await, &token).await;
     world.stage.assert_requests(2);
     let then = world.vault_requests(0).iter().filter(|(operation, _)| matches!(operation, Operation::Set | Operation::Update)).count();
     assert_eq!(then - written, 2, "until then nothing was written, and then what a refresh writes");
@@ -83,8 +81,7 @@ async fn what_cannot_be_stored_again_is_not_spent() {
     // Failed back before anybody stored it again.
     world.vault.rules().catch_up(NAME, lost);
     world.set_clocks(1_250);
-    let second = get_token(&host, "").await.token();
-    assert!(second != token && world.stage.exact.is_alive(&second));
+    refreshed(&world, &host, &token).await;
     world.stage.assert_requests(2);
 }
 
@@ -103,8 +100,7 @@ async fn a_secret_that_was_deleted_costs_no_token_and_is_missed_by_name() {
     world.stage.assert_requests(1);
     world.vault.rules().recover(NAME);
     world.set_clocks(900);
-    let second = get_token(&cold, "").await.token();
-    assert!(second != token && world.stage.exact.is_alive(&second));
+    refreshed(&world, &cold, &token).await;
     world.stage.assert_requests(2);
 }
 

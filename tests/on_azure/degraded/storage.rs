@@ -9,7 +9,7 @@ use sha2::Sha256;
 use simulators::emulators::Azurite;
 
 use super::gate::Gate;
-use super::{assert_says, status, tick, until_logged, warm, warnings};
+use super::{assert_says, refreshed, status, tick, until_logged, warm, warnings};
 use crate::azure::OnAzure;
 use crate::stage::{get_token, get_with};
 
@@ -56,8 +56,7 @@ async fn a_storage_that_is_down_leaves_what_memory_and_vault_have() {
 
     gate.open().await;
     for host in [&cold, &host] {
-        let second = get_token(host, "").await.token();
-        assert!(second != token && world.stage.exact.is_alive(&second));
+        refreshed(&world, host, &token).await;
     }
     world.stage.assert_requests(2);
     assert_eq!(status(&world).await.0, "connected");
@@ -116,8 +115,7 @@ async fn a_storage_that_is_silent_holds_nobody_longer_than_he_waits() {
 
     gate.open().await;
     world.set_clocks(575);
-    let second = get_token(&cold, "").await.token();
-    assert!(second != token && world.stage.exact.is_alive(&second));
+    refreshed(&world, &cold, &token).await;
     world.stage.assert_requests(2);
 }
 
@@ -159,8 +157,7 @@ async fn a_signature_that_only_reads_serves_and_nothing_is_sent() {
     world.stage.assert_requests(1);
     let connection = world.azurite.connection_string();
     world.stage.set("AzureWebJobsStorage", &connection);
-    let second = get_token(&world.stage.host().await, "").await.token();
-    assert!(second != token && world.stage.exact.is_alive(&second));
+    refreshed(&world, &world.stage.host().await, &token).await;
     world.stage.assert_requests(2);
 }
 
@@ -190,8 +187,7 @@ async fn a_signature_that_is_over_leaves_what_memory_and_vault_have() {
 
     let now = (world.stage.clock())();
     open_with(&mut world, &signature("rwdlacup", now + jiff::SignedDuration::from_hours(24)));
-    let second = get_token(&world.stage.host().await, "").await.token();
-    assert!(second != token && world.stage.exact.is_alive(&second));
+    refreshed(&world, &world.stage.host().await, &token).await;
     world.stage.assert_requests(2);
 }
 
@@ -220,8 +216,7 @@ async fn with_both_down_only_memory_serves() {
     assert_says(&get_token(&cold, "").await.error(503, "temporarily_unavailable"), &["no connection to Key Vault"]);
     world.stage.assert_requests(1);
     world.vault_is_reachable(true);
-    let second = get_token(&cold, "").await.token();
-    assert!(second != token && world.stage.exact.is_alive(&second));
+    refreshed(&world, &cold, &token).await;
     until_logged(&cold, "a new pair of tokens is stored").await;
     world.stage.assert_requests(2);
 }

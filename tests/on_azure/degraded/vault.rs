@@ -7,7 +7,7 @@ use simulators::functions_host::FunctionsHost;
 use simulators::key_vault::{Action, Denial, Fault, Operation, Way};
 use simulators::managed_identity;
 
-use super::{NAME, assert_says, refused, status, tick, until_logged, warm, warnings};
+use super::{NAME, assert_says, refreshed, refused, status, tick, until_logged, warm, warnings};
 use crate::azure::{OnAzure, VAULT};
 use crate::stage::get_token;
 
@@ -72,8 +72,7 @@ async fn a_vault_that_takes_no_writes_serves_and_its_token_is_not_spent() {
 
     world.vault.rules().read_only(None);
     world.set_clocks(clocks + 310);
-    let second = get_token(&host, "").await.token();
-    assert!(second != token && world.stage.exact.is_alive(&second));
+    refreshed(&world, &host, &token).await;
     world.stage.assert_requests(2);
     assert_eq!(status(&world).await.0, "connected");
 }
@@ -105,8 +104,7 @@ async fn a_vault_that_is_down_costs_no_token_and_takes_none_away() {
     }
     clocks += 310;
     world.set_clocks(clocks);
-    let second = get_token(&host, "").await.token();
-    assert!(second != token && world.stage.exact.is_alive(&second));
+    refreshed(&world, &host, &token).await;
     world.stage.assert_requests(2);
 }
 
@@ -146,8 +144,7 @@ async fn a_vault_that_is_down_and_silent_holds_nobody_longer_than_he_waits() {
     world.stage.assert_requests(1);
     go(&world, None);
     for host in [&host, &cold] {
-        let second = get_token(host, "").await.token();
-        assert!(second != token && world.stage.exact.is_alive(&second));
+        refreshed(&world, host, &token).await;
     }
     world.stage.assert_requests(2);
 }

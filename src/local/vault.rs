@@ -89,9 +89,7 @@ fn add(content: &mut Embedded, credential: Credential) -> VersionId {
     content.versions.retain(|stored| {
         age -= 1;
         let needed = ledger.is_some_and(|ledger| {
-            let pending = ledger.consents.pending.iter().map(|pending| &pending.pointer);
-            ledger.head.iter().chain(&ledger.candidates).chain(pending).any(|pointer| pointer.version == stored.id)
-                || ledger.open.iter().any(|attempt| attempt.id == stored.credential.attempt)
+            ledger.pointers().any(|pointer| pointer.version == stored.id) || ledger.open.iter().any(|attempt| attempt.id == stored.credential.attempt)
         });
         needed || age < LAST
     });

@@ -90,6 +90,8 @@ pub(crate) struct Found {
     pub(crate) changed: bool,
     /// The new head.
     pub(crate) head: Option<(VersionId, Arc<Credential>)>,
+    /// A consent that has to be confirmed now.
+    pub(crate) pending: bool,
 }
 
 /// Why the store could not be looked at.
@@ -213,13 +215,17 @@ impl Refresher {
         let entries = self.vault.list().await?;
         let open: Vec<_> = ledger.open.iter().map(|attempt| attempt.id.clone()).collect();
         for attempt in open {
-            let known = |version: &VersionId| ledger.head.iter().chain(&ledger.candidates).any(|pointer| pointer.version == *version);
+            let known = |version: &VersionId| ledger.pointers().any(|pointer| pointer.version == *version);
             let Some(entry) = entries.iter().find(|entry| entry.attempt.as_ref() == Some(&attempt) && !known(&entry.version)) else { continue };
             let credential = Arc::new(self.vault.get(&entry.version).await?);
             found.changed = true;
-            if ledger.adopt(&attempt, entry.version.clone(), &credential) == Landed::Head {
-                found.head = Some((entry.version.clone(), credential));
+            let waited = ledger.consents.pending.clone();
+            if ledger.adopt(&attempt, entry.version.clone(), &credential) == Landed::Head
+                && let Some(head) = &ledger.head
+            {
+                found.head = Some((entry.version.clone(), credential.as_head(head)));
             }
+            found.pending |= ledger.consents.pending != waited;
         }
         Ok(found)
     }

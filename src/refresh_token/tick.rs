@@ -85,7 +85,7 @@ impl Refresher {
             let passes = matches!(last, Some(Outcome::StoreFailed(LookError::Unavailable(_))));
             return (passes && elapsed + pause <= HOLD).then_some(pause);
         };
-        let limit = if ledger.open.is_empty() { HOLD } else { HOLD_UNCLEAR };
+        let limit = if ledger.is_unsettled(view.now) { HOLD_UNCLEAR } else { HOLD };
         let wait = match due(ledger, view.head.as_deref(), view.now, &self.policy) {
             Due::NotYet { until, .. } => Duration::try_from(until.duration_since(view.now)).unwrap_or(Duration::ZERO),
             Due::Now(_) => Duration::ZERO,

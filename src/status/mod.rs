@@ -63,13 +63,18 @@ impl Status {
             status.servable |= a_refresh_would_serve(refresher, ledger, &view);
             status.judge(refresher, ledger, &view);
         }
+        if let Some(at) = view.ledger.as_ref().and_then(|ledger| ledger.cut_off(view.now)) {
+            status.mention(format!("the log-in of {} was cut off before its tokens were stored: whoever made it has to connect again", second(at)));
+        }
         status.unsaved_grant = view.unsaved;
         if status.unsaved_grant {
             status.mention("A NEW PAIR OF TOKENS IS NOT STORED YET: it is kept in memory and tried again; do not restart the app".to_owned());
         }
         if let Some(pending) = &status.pending_consent {
-            let who = pending.user.as_deref().unwrap_or("somebody whose name Exact Online did not tell");
-            let waits = format!("{who} connected, and not the user whose tokens are stored: the page Consent asks whether that is meant");
+            let waits = match &pending.user {
+                Some(who) => format!("{who} connected, and not the user whose tokens are stored: the page Consent asks whether that is meant"),
+                None => "somebody whose name Exact Online did not tell connected: the page Consent asks whether that is meant".to_owned(),
+            };
             status.mention(waits);
         }
         if let Some(ending) = refresher.ending(&view)
@@ -162,7 +167,7 @@ impl Status {
 /// Whether a caller for whom no token is at hand would get one all the same: a refresh may be made now, or so soon that he waits for it, and the last
 /// one went well. Without this, nothing would be servable for most of the day where tokens are fetched only when they are asked for.
 fn a_refresh_would_serve(refresher: &Refresher, ledger: &Ledger, view: &View) -> bool {
-    if ledger.last_failure.is_some() || !ledger.open.is_empty() || view.ledger_lost {
+    if ledger.last_failure.is_some() || ledger.is_unsettled(view.now) || view.ledger_lost {
         return false;
     }
     let policy = Policy { mode: Mode::KeepWarm, ..refresher.policy.clone() };

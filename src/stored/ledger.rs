@@ -76,6 +76,8 @@ struct OpenAttemptForm {
     quarantine_until: Timestamp,
     #[serde(with = "optional")]
     unclear_since: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code_in: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -107,6 +107,9 @@ impl Ledger {
         let dead = self.dead;
         self.announce(id, code, now);
         self.dead = dead;
+        if let Some(attempt) = self.open.last_mut() {
+            attempt.code_in = Some(self.epoch);
+        }
         self.consents.used.retain(|used| used.expires_at > now);
         self.consents.used.extend(state);
         let excess = self.consents.used.len().saturating_sub(MAX_USED);
@@ -122,22 +125,29 @@ impl Ledger {
         }
     }
 
-    /// The pair that a code brought is stored under `pointer`. It becomes the head of a new epoch, unless somebody else consented than before (then
-    /// it waits to be confirmed) or a later consent was faster (then it is a candidate).
+    /// The pair that a code brought is stored under `pointer`. It becomes the head of a new epoch, unless somebody else consented than before, or
+    /// nobody knows who (then it waits to be confirmed), or a later consent was faster (then it is a candidate).
     pub fn consent_saved(&mut self, attempt: &AttemptId, mut pointer: Pointer, person: Option<Person>) -> Landed {
-        if let Some(closed) = self.close(attempt) {
+        let closed = self.close(attempt);
+        if let Some(closed) = &closed {
             self.return_budget(closed.opened, true);
         }
         if self.head.as_ref().is_some_and(|head| head.version == pointer.version) {
             return Landed::Head;
         }
-        let overtaken = match pointer.epoch {
-            UNCONFIRMED => self.head.as_ref().is_some_and(|head| head.granted_at > pointer.granted_at),
-            epoch => epoch <= self.epoch,
-        };
+        // Found in the vault by somebody else, while its own process was asleep and knew whose it is.
+        let waiting = self.consents.pending.take_if(|pending| pending.pointer.version == pointer.version);
+        let overtaken = waiting.is_none()
+            && match (pointer.epoch, closed.and_then(|closed| closed.code_in)) {
+                // A refresh of the chain before is no consent, however late it was.
+                (UNCONFIRMED, Some(sent_in)) => self.epoch > sent_in,
+                (UNCONFIRMED, None) => self.head.as_ref().is_some_and(|head| head.granted_at > pointer.granted_at),
+                (epoch, _) => epoch <= self.epoch,
+            };
         if overtaken {
             return self.odd_grant_saved(pointer);
         }
+        let person = person.or_else(|| waiting.and_then(|waiting| waiting.person));
         let stored = self.head.as_ref().and_then(|head| head.user.as_ref());
         if stored.is_some_and(|stored| person.as_ref().is_none_or(|person| person.id != *stored)) {
             if let Some(before) = self.consents.pending.replace(Pending { pointer, person }) {

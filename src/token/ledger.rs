@@ -118,6 +118,8 @@ pub struct OpenAttempt {
     pub quarantine_until: Timestamp,
     /// When its own process found out that the outcome is unclear. None: that process has said nothing, and may be dead.
     pub unclear_since: Option<Timestamp>,
+    /// It sent the code of a consent, and this was the epoch then. None: it sent a refresh token.
+    pub code_in: Option<u64>,
 }
 
 impl OpenAttempt {
@@ -299,10 +301,29 @@ impl Ledger {
         self.open.iter().filter(move |attempt| attempt.unclear_since.is_none() && attempt.quarantine_until > now)
     }
 
+    /// All versions that it knows: head, candidates, and the one that waits for a confirmation.
+    pub fn pointers(&self) -> impl Iterator<Item = &Pointer> {
+        self.head.iter().chain(&self.candidates).chain(self.consents.pending.iter().map(|pending| &pending.pointer))
+    }
+
+    /// Whether a request may still bring something that a refresh has to wait for or to make good. A code that was sent is worth nothing any more once
+    /// its process is past its quarantine.
+    #[must_use]
+    pub fn is_unsettled(&self, now: Timestamp) -> bool {
+        self.open.iter().any(|attempt| attempt.code_in.is_none()) || self.in_quarantine(now).next().is_some()
+    }
+
+    /// When a log-in was cut off: its code was sent, and nobody is left who could store what came back.
+    #[must_use]
+    pub fn cut_off(&self, now: Timestamp) -> Option<Timestamp> {
+        let gone = |attempt: &&OpenAttempt| attempt.code_in.is_some() && attempt.quarantine_until <= now;
+        self.open.iter().rfind(gone).map(|attempt| attempt.opened)
+    }
+
     /// Announces a request: the attempt is open and its budget is spent, whatever happens to the process from here on.
     pub fn announce(&mut self, id: AttemptId, fingerprint: Fingerprint, now: Timestamp) {
         let is_retry = self.is_probing(now);
-        self.open.push(OpenAttempt { id, fingerprint, opened: now, quarantine_until: now + QUARANTINE, unclear_since: None });
+        self.open.push(OpenAttempt { id, fingerprint, opened: now, quarantine_until: now + QUARANTINE, unclear_since: None, code_in: None });
         if self.open.len() > MAX_OPEN {
             let oldest_settled = self.open.iter().position(|attempt| attempt.unclear_since.is_some()).unwrap_or(0);
             self.open.remove(oldest_settled);

@@ -95,6 +95,7 @@ mod tests {
             opened: at(opened),
             quarantine_until: at(opened + 140),
             unclear_since: unclear.map(at),
+            code_in: None,
         }
     }
 

@@ -53,14 +53,15 @@ impl Ledger {
     }
 
     /// A version that an open attempt brought was found in the vault. It becomes the head if the attempt was sent from the head's token and
-    /// brought an access token, else a candidate.
+    /// brought an access token, else a candidate. What a code brought is what a consent brings; nobody knows whose it is.
     pub fn adopt(&mut self, attempt: &AttemptId, version: VersionId, credential: &Credential) -> Landed {
         let pointer = Pointer::to(version, credential);
-        let sent_from_head = self
-            .open
-            .iter()
-            .find(|open| open.id == *attempt)
-            .is_some_and(|open| self.head.as_ref().is_some_and(|head| head.fingerprint == open.fingerprint && head.epoch == pointer.epoch));
+        let open = self.open.iter().find(|open| open.id == *attempt);
+        if open.is_some_and(|open| open.code_in.is_some()) {
+            return self.consent_saved(attempt, pointer, None);
+        }
+        let sent_from_head =
+            open.is_some_and(|open| self.head.as_ref().is_some_and(|head| head.fingerprint == open.fingerprint && head.epoch == pointer.epoch));
         if credential.access.is_none() {
             return self.add_candidate(pointer);
         }

@@ -41,6 +41,12 @@ impl Pass<'_> {
             return Ok(false);
         }
         let moved = found.head.is_some();
+        if found.pending {
+            warn!(
+                "a pair of tokens was found whose log-in was cut off before anybody knew whose it is: it is kept, and the page Consent asks whether \
+                 it is meant"
+            );
+        }
         if let Some(head) = found.head {
             info!("a pair of tokens that an earlier process had stored was found and taken over");
             loaded.head = Some(head);

@@ -98,13 +98,14 @@ fn pointer(reach: Reach) -> impl Strategy<Value = Pointer> {
 }
 
 fn open_attempt(reach: Reach) -> impl Strategy<Value = OpenAttempt> {
-    (text(), fingerprint(), time(reach), time(reach), option::of(time(reach))).prop_map(
-        |(id, fingerprint, opened, quarantine_until, unclear_since)| OpenAttempt {
+    (text(), fingerprint(), time(reach), time(reach), option::of(time(reach)), option::of(whole(reach))).prop_map(
+        |(id, fingerprint, opened, quarantine_until, unclear_since, code_in)| OpenAttempt {
             id: AttemptId(id),
             fingerprint,
             opened,
             quarantine_until,
             unclear_since,
+            code_in,
         },
     )
 }

@@ -68,13 +68,15 @@ fn attempt_id() -> impl Strategy<Value = AttemptId> {
 }
 
 fn open_attempt(now: Timestamp) -> impl Strategy<Value = OpenAttempt> {
-    (attempt_id(), fingerprint(), time(now), 0..=140_i64, option::of(0..=140_i64)).prop_map(|(id, fingerprint, opened, quarantine, unclear)| {
+    let times = (time(now), 0..=140_i64, option::of(0..=140_i64));
+    (attempt_id(), fingerprint(), times, option::weighted(0.2, 0..4_u64)).prop_map(|(id, fingerprint, (opened, quarantine, unclear), code_in)| {
         OpenAttempt {
             id,
             fingerprint,
             opened,
             quarantine_until: opened + SignedDuration::from_secs(quarantine),
             unclear_since: unclear.map(|second| opened + SignedDuration::from_secs(second)),
+            code_in,
         }
     })
 }

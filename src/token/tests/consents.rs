@@ -3,12 +3,12 @@
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
-use super::arbitrary::scene;
-use crate::token::consent::{HOLD_OFF, HOLD_OFF_ONCE_IN, MAX_USED, Pending, UsedState};
+use super::arbitrary::{credential, scene};
+use crate::token::consent::{HOLD_OFF, HOLD_OFF_ONCE_IN, MAX_USED, Pending, UNCONFIRMED, UsedState};
 use crate::token::ledger::{REQUESTS_A_DAY, UNGRANTED_AN_HOUR, utc_day};
 use crate::token::rotation::Landed;
 use crate::token::schedule::{Due, Wait, due};
-use crate::token::{AttemptId, Fingerprint, Ledger, Person, Pointer, VersionId};
+use crate::token::{AttemptId, Fingerprint, Ledger, Person, Pointer, Secret, VersionId};
 
 fn person(id: &str) -> Person {
     Person { id: id.to_owned(), name: String::new(), login: String::new(), company: String::new(), division: 0 }
@@ -49,6 +49,48 @@ proptest! {
             prop_assert!(!ledger.confirm(&pointer.version), "once");
         }
         prop_assert!(ledger.open.iter().all(|open| open.id != attempt()));
+    }
+
+    /// A process died after it had stored what its code brought.
+    #[test]
+    fn what_a_code_brought_and_nobody_knows_of_is_the_first_or_waits(
+        (scene, credential) in scene(0.3).prop_flat_map(|scene| (credential(scene.now), Just(scene)).prop_map(|(credential, scene)| (scene, credential)))
+    ) {
+        let mut ledger = scene.ledger;
+        let old = ledger.head.clone();
+        ledger.announce_code(attempt(), Fingerprint([9; 16]), None, scene.now);
+        let mut credential = credential;
+        credential.epoch = if old.as_ref().is_some_and(|old| old.user.is_some()) { UNCONFIRMED } else { ledger.epoch + 1 };
+        credential.refresh_token = Secret::new("made-up-of-the-code");
+        let version = VersionId("made-up-consent".to_owned());
+        let landed = ledger.adopt(&attempt(), version.clone(), &credential);
+        prop_assert!(ledger.open.iter().all(|open| open.id != attempt()));
+        if let Some(user) = old.as_ref().and_then(|old| old.user.clone()) {
+            prop_assert_eq!((landed, &ledger.head), (Landed::Candidate, &old));
+            prop_assert_eq!(&ledger.consents.pending.as_ref().unwrap().pointer.version, &version);
+            // Its process was only asleep, and knows whose it is. The other chain was refreshed meanwhile.
+            ledger.head.as_mut().unwrap().granted_at = scene.now + SignedDuration::from_secs(600);
+            let pointer = Pointer::to(version.clone(), &credential);
+            prop_assert_eq!(ledger.consent_saved(&attempt(), pointer, Some(person(&user))), Landed::Head);
+            prop_assert!(ledger.consents.pending.is_none());
+        } else {
+            prop_assert_eq!(landed, Landed::Head);
+        }
+        prop_assert_eq!(&ledger.head.as_ref().unwrap().version, &version);
+    }
+
+    /// A lock was lost between the reply and the save, and the chain before was refreshed meanwhile: that is no later consent.
+    #[test]
+    fn a_mere_refresh_overtakes_no_consent(scene in scene(0.3)) {
+        let mut ledger = scene.ledger;
+        ledger.announce_code(attempt(), Fingerprint([9; 16]), None, scene.now);
+        let pointer = Pointer { epoch: UNCONFIRMED, ..pointer(&ledger, scene.now) };
+        let Some(head) = &mut ledger.head else { return Ok(()) };
+        head.granted_at = scene.now + SignedDuration::from_secs(480);
+        head.user = Some("user".to_owned());
+        let landed = ledger.consent_saved(&attempt(), pointer.clone(), Some(person("another")));
+        prop_assert_eq!(landed, Landed::Candidate);
+        prop_assert_eq!(ledger.consents.pending.map(|pending| pending.pointer), Some(pointer));
     }
 
     #[test]

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use exact_token_broker::consent::{Finished, Problem};
+use exact_token_broker::consent::{Decision, Finished, Problem, Waiting};
 use exact_token_broker::get_token::Ask;
+use exact_token_broker::refresh_token::Refresher;
+use exact_token_broker::status::{State, Status};
 use jiff::SignedDuration;
 use simulators::exact_online::Config;
 
 use super::{Exact, back, connect, connect_after, consent, person, problem};
 use crate::day::{connected, ticks, undisturbed};
-use crate::life::{Plan, live};
+use crate::life::{Doubles, Plan, live};
 use crate::world::{VaultIs, World};
 
 #[test]
@@ -64,7 +66,8 @@ fn a_pair_that_could_not_be_stored_is_served_and_saved_by_the_next_tick_or_by_it
     }
 }
 
-/// Killed at each step in turn. What was granted is stored or was in the hands of a dead process; whatever it left, the next person connects.
+/// Killed at each step in turn. What was granted is stored, and then it serves or waits for a confirmation, or it was in the hands of a dead process,
+/// and then that is said. Whatever it left, the next person connects.
 #[test]
 fn a_process_that_is_killed_anywhere_leaves_nothing_that_stands_in_the_way() {
     for from_nothing in [true, false] {
@@ -88,6 +91,9 @@ fn a_process_that_is_killed_anywhere_leaves_nothing_that_stands_in_the_way() {
             undisturbed(&world, |refresher, doubles| async move {
                 tokio::time::sleep(Duration::from_secs(61)).await;
                 let exact = Exact::of(&doubles.world);
+                if lived.is_none() {
+                    is_found_or_said(&refresher, &doubles, &exact, stored, from_nothing, granted).await;
+                }
                 assert!(matches!(connect_after(&refresher, &exact, 1).await, Ok(Finished::Connected(_))), "after a kill at step {kill_at}");
                 assert!(refresher.get_token(Ask::default()).await.is_ok());
                 assert!(ticks(&refresher, &doubles, 1_200).await.last().is_some_and(|tick| !tick.failed));
@@ -97,5 +103,28 @@ fn a_process_that_is_killed_anywhere_leaves_nothing_that_stands_in_the_way() {
                 break;
             }
         }
+    }
+}
+
+async fn is_found_or_said(refresher: &Arc<Refresher>, doubles: &Arc<Doubles>, exact: &Arc<Exact>, stored: bool, from_nothing: bool, granted: bool) {
+    refresher.tick().await;
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    let ledger = doubles.world.state().ledger.clone().map(|(ledger, _)| ledger);
+    let status = Status::of(refresher).await;
+    let served = || async { refresher.get_token(Ask { min_validity: SignedDuration::ZERO, ..Ask::default() }).await };
+    let of_the_code = |token: &str| token.starts_with("made-up-access-of-code");
+    match ledger.and_then(|ledger| ledger.consents.pending) {
+        Some(pending) => {
+            assert!(stored && !from_nothing && status.summary.contains("the page Consent asks"), "{status}");
+            let decided = consent(refresher, exact).decide(Waiting::Named(pending.pointer.version), Decision::Connect).await;
+            assert!(matches!(decided, Ok(Finished::Connected(_))));
+            assert!(of_the_code(served().await.unwrap().access_token.reveal()));
+        }
+        None if stored => assert!(of_the_code(served().await.unwrap().access_token.reveal()), "{status}"),
+        None if granted => {
+            assert!(status.summary.contains("was cut off before its tokens were stored"), "{status}");
+            assert!(matches!(status.state, State::Degraded | State::NeverConnected | State::ConsentRequired), "{status}");
+        }
+        None => {}
     }
 }

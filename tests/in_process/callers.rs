@@ -6,10 +6,10 @@ use exact_token_broker::get_token::{Ask, NoToken};
 use exact_token_broker::token::Secret;
 use exact_token_broker::token::schedule::Why;
 use jiff::SignedDuration;
-use simulators::exact_online::{Config, Fault, Loss, bodies};
+use simulators::exact_online::{Config, Fault as ExactFault, Loss, bodies};
 
 use super::day::{at_once, connected, requests_since, undisturbed};
-use super::life::{Doubles, Plan, live};
+use super::life::{Doubles, Fault, How, Plan, live};
 use super::world::World;
 
 fn seconds(seconds: u64) -> Duration {
@@ -118,7 +118,7 @@ fn with_30_s_asked_a_caller_never_waits() {
 #[test]
 fn without_patience_a_caller_is_answered_at_once_and_the_refresh_goes_on() {
     let world = connected(Config::default());
-    world.state().exact.script(Fault::CommitThen(Loss::Late(seconds(20))));
+    world.state().exact.script(ExactFault::CommitThen(Loss::Late(seconds(20))));
     undisturbed(&world, |refresher, doubles| async move {
         tokio::time::sleep(seconds(610)).await;
         let asked = doubles.true_now();
@@ -129,10 +129,40 @@ fn without_patience_a_caller_is_answered_at_once_and_the_refresh_goes_on() {
     });
 }
 
+/// A process dies at each step of its refresh. What it had stored serves the next caller, although the lock is given back slowly, later than he waits.
+#[test]
+fn what_a_dead_process_had_stored_serves_as_soon_as_it_is_found() {
+    let slow = Fault { op: "ledger.unlock", nth: 0, how: How::Never };
+    let mut found = 0;
+    for kill_at in 1.. {
+        let world = connected(Config::default());
+        let lived = live(&world, &Plan::new(Some(kill_at), None), |refresher, _| async move {
+            tokio::time::sleep(seconds(571)).await;
+            refresher.tick().await
+        });
+        if lived.is_some() {
+            break;
+        }
+        let stored = {
+            let state = world.state();
+            let head = &state.versions[&state.head()].1.refresh_token;
+            let newest = state.exact.newest_refresh_token();
+            newest != Some(head.reveal()) && state.versions.values().any(|(_, credential)| Some(credential.refresh_token.reveal()) == newest)
+        };
+        live(&world, &Plan::new(None, Some(slow)), |refresher, _| async move {
+            tokio::time::sleep(seconds(61)).await;
+            let told = refresher.get_token(ask(60, 10)).await;
+            assert!(!stored || told.is_ok(), "killed at step {kill_at}: {told:?}");
+        });
+        found += u32::from(stored);
+    }
+    assert!(found > 1, "{found} steps at which it was stored and not the head yet");
+}
+
 #[test]
 fn a_reply_that_takes_36_s_is_waited_for() {
     let world = connected(Config::default());
-    world.state().exact.script(Fault::CommitThen(Loss::Late(seconds(36))));
+    world.state().exact.script(ExactFault::CommitThen(Loss::Late(seconds(36))));
     let since = world.state().now;
     undisturbed(&world, |refresher, doubles| async move {
         tokio::time::sleep(seconds(610)).await;
@@ -210,7 +240,7 @@ fn a_slow_store_delays_nobody_whose_token_is_at_hand() {
 #[test]
 fn i8_after_a_failure_the_token_at_hand_is_handed_out_with_a_warning() {
     let world = connected(Config::default());
-    world.state().exact.always(Some(Fault::instead(bodies::HTML_503)));
+    world.state().exact.always(Some(ExactFault::instead(bodies::HTML_503)));
     undisturbed(&world, |refresher, _| async move {
         tokio::time::sleep(seconds(575)).await;
         // A tick in the last seconds of the token fails.
@@ -246,7 +276,7 @@ fn after_a_consent_nobody_has_to_wait_for_memory_to_forget() {
 #[test]
 fn a_caller_who_hangs_up_does_not_cost_the_grant() {
     let world = connected(Config::default());
-    world.state().exact.script(Fault::CommitThen(Loss::Late(seconds(36))));
+    world.state().exact.script(ExactFault::CommitThen(Loss::Late(seconds(36))));
     let since = world.state().now;
     undisturbed(&world, |refresher, doubles| async move {
         tokio::time::sleep(seconds(610)).await;
@@ -264,7 +294,7 @@ fn a_caller_who_hangs_up_does_not_cost_the_grant() {
 #[test]
 fn an_app_that_is_not_accepted_is_said_to_be_so() {
     let world = connected(Config::default());
-    world.state().exact.always(Some(Fault::instead(bodies::INVALID_CLIENT)));
+    world.state().exact.always(Some(ExactFault::instead(bodies::INVALID_CLIENT)));
     let since = world.state().now;
     undisturbed(&world, |refresher, _| async move {
         tokio::time::sleep(seconds(610)).await;

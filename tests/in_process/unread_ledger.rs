@@ -5,11 +5,11 @@ use std::time::Duration;
 use exact_token_broker::get_token::{Ask, NoToken};
 use exact_token_broker::refresh_token::Tick;
 use exact_token_broker::status::{State, Status};
-use exact_token_broker::token::VersionId;
+use exact_token_broker::token::{Secret, VersionId};
 use jiff::SignedDuration;
 use simulators::exact_online::Config;
 
-use super::day::{at_once, connected, requests_since, undisturbed};
+use super::day::{at_once, connected, requests_since, ticks, undisturbed};
 use super::life::Plan;
 use super::world::{VaultIs, World};
 
@@ -157,6 +157,28 @@ fn a_process_whose_own_pair_is_dead_serves_what_another_had_stored() {
         doubles.world.state().ledger_up = true;
         tokio::time::sleep(seconds(1)).await;
         assert_eq!(refresher.get_token(at_once()).await.unwrap().warnings, Vec::<String>::new());
+    });
+}
+
+#[test]
+fn i7_a_process_that_knew_a_dead_chain_serves_what_another_had_stored() {
+    let world = connected(Config::default());
+    undisturbed(&world, |refresher, doubles| async move {
+        let new = {
+            let mut state = doubles.world.state();
+            let now = doubles.true_now();
+            state.exact.issue_chain(now)
+        };
+        ticks(&refresher, &doubles, 2_000).await;
+        assert!(matches!(refresher.get_token(at_once()).await, Err(NoToken::ConsentRequired(_))));
+        let other = doubles.beside(&Plan::new(None, None));
+        other.import(Secret::new(new), true).await.unwrap();
+        let theirs = other.get_token(Ask::default()).await.unwrap();
+        doubles.world.state().ledger_up = false;
+        // Longer than bad news is believed, and not as long as a token from memory.
+        tokio::time::sleep(seconds(20)).await;
+        let mine = refresher.get_token(at_once()).await.unwrap();
+        assert_eq!(mine.access_token.reveal(), theirs.access_token.reveal());
     });
 }
 

@@ -7,11 +7,14 @@ use exact_token_broker::consent::{Decision, Finished, Problem, Waiting};
 use exact_token_broker::get_token::Ask;
 use exact_token_broker::refresh_token::Refresher;
 use exact_token_broker::status::{State, Status};
+use exact_token_broker::token::reply::Unclear;
+use exact_token_broker::token::schedule::Mode;
+use exact_token_broker::token::{CodeReply, Reply};
 use jiff::SignedDuration;
 use simulators::exact_online::Config;
 
 use super::{Exact, back, connect, connect_after, consent, person, problem};
-use crate::day::{connected, ticks, undisturbed};
+use crate::day::{HOUR, connected, ticks, undisturbed};
 use crate::life::{Doubles, Plan, live};
 use crate::world::{VaultIs, World};
 
@@ -127,4 +130,33 @@ async fn is_found_or_said(refresher: &Arc<Refresher>, doubles: &Arc<Doubles>, ex
         }
         None => {}
     }
+}
+
+/// Nobody refreshes until somebody asks, so what was cut off is not settled for hours: that takes no token away, and is said.
+#[test]
+fn on_demand_a_log_in_that_was_cut_off_keeps_nobody_from_being_served() {
+    let mut cut_off = 0;
+    for kill_at in 1.. {
+        let world = connected(Config::default());
+        world.state().mode = Mode::OnDemand;
+        let exact = Exact::of(&world).answers(CodeReply::Other(Reply::Unclear(Unclear::TimedOut)));
+        let lived = live(&world, &Plan::new(Some(kill_at), None), |refresher, _| {
+            let exact = Arc::clone(&exact);
+            async move { connect(&refresher, &exact).await.is_ok() }
+        });
+        if lived.is_some() {
+            break;
+        }
+        cut_off += undisturbed(&world, |refresher, doubles| async move {
+            ticks(&refresher, &doubles, 20 * HOUR).await;
+            let status = Status::of(&refresher).await;
+            assert!(status.servable, "killed at step {kill_at}: {status}");
+            let cut_off = status.summary.contains("was cut off before its tokens were stored");
+            assert_eq!((status.state == State::Degraded, status.open_attempts), (cut_off, usize::from(cut_off)), "{status}");
+            assert!(refresher.get_token(Ask::default()).await.is_ok());
+            assert_eq!(Status::of(&refresher).await.state, State::Connected, "the next grant settles it");
+            u32::from(cut_off)
+        });
+    }
+    assert!(cut_off > 2);
 }

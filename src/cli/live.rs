@@ -104,7 +104,7 @@ async fn log_in(checks: &LiveChecks) -> anyhow::Result<Option<Start>> {
 fn told(event: &Event<'_>, keeper: Option<&mut Keeper>) {
     let line = match event {
         Event::Waiting { step, until, left } => {
-            format!("         next at {}: {} ({left} questions left at most)", clock(*until), step.words())
+            format!("         next at {}: {} (at most {left} more)", clock(*until), step.words())
         }
         Event::Answered(record) => record.to_string(),
         Event::NewToken(token) => return keeper.map_or((), |keeper| keeper.keep(token)),

@@ -18,6 +18,9 @@ use crate::token::Secret;
 const SAVE_WITHIN: Duration = Duration::from_secs(20);
 /// Between two such rounds.
 const SAVE_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// What follows from a paste that is of no use.
+const NOT_ASKED: &str = "Nothing was asked of Exact Online, and nothing was changed. Run `exact-token-broker consent` again, open the address that it \
+                         prints, and paste the one that this log-in ends at.";
 /// How long Exact's code lives.
 const CODE_LIVES: Duration = Duration::from_mins(3);
 
@@ -62,10 +65,10 @@ async fn pasted(begun: &Begun) -> anyhow::Result<Option<Callback>> {
         let Some(text) = ask("address or code: ").await? else { return Ok(None) };
         match Callback::pasted(&text, begun) {
             Ok(callback) => return Ok(Some(callback)),
-            Err(_) if io::stdin().is_terminal() && !text.is_empty() => {
-                say(&mut io::stderr(), "That is neither the address with the code in it nor the code. Copy it anew, as long as the 3 minutes last.");
+            Err(why) if io::stdin().is_terminal() && !text.is_empty() => {
+                say(&mut io::stderr(), &format!("{why}. Copy it anew, as long as the 3 minutes last."));
             }
-            Err(problem) => return Err(said(&problem)),
+            Err(why) => bail!("{why}\n{NOT_ASKED}"),
         }
     }
 }

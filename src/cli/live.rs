@@ -93,7 +93,7 @@ async fn log_in(checks: &LiveChecks) -> anyhow::Result<Option<Start>> {
     print(&format!("{address}\n"))?;
     let prompt = "Open this address, log in, and paste here within 3 minutes what the address bar shows then: ";
     let Some(text) = line(prompt).await? else { return Ok(None) };
-    let callback = Callback::pasted(&text, &begun).map_err(|problem| anyhow::anyhow!("{problem}\n{}", problem.remedy()))?;
+    let callback = Callback::pasted(&text, &begun).map_err(|why| anyhow::anyhow!("{why}; nothing was sent"))?;
     let ours = callback.state.as_ref().is_some_and(|back| Fingerprint::of(back) == Fingerprint::of(&state));
     match callback.code {
         Some(code) if ours => Ok(Some(Start::Code(code, redirect_uri))),

@@ -101,13 +101,15 @@ async fn another_user_is_asked_about() {
 async fn what_is_pasted_by_mistake_costs_nothing() {
     let stage = stage().await;
     for (pasted, says) in [
-        ("", "neither a code nor an error"),
-        ("https://localhost/\n", "neither a code nor an error"),
-        ("https://localhost/?code=made-up&state=made-up\n", "Run `exact-token-broker consent` again"),
+        ("", "nothing was pasted"),
+        ("https://localhost/\n", "neither the address with the code in it nor the code"),
+        ("abc\n", "not a whole code"),
+        ("https://localhost/?code=abc\n", "not a whole code"),
+        ("https://localhost/?code=Made!up-made-up-made-up&state=made-up\n", "did not come from this installation"),
         ("https://localhost/?error=access_denied\n", "the permission was not given"),
     ] {
         let ran = consent(&stage, &[], |_| pasted.to_owned()).await;
-        assert!(!ran.success && ran.stderr.contains(says), "{pasted:?}: {ran:?}");
+        assert!(!ran.success && ran.stderr.contains(says) && !ran.stderr.contains("at Exact's side"), "{pasted:?}: {ran:?}");
     }
     stage.assert_requests(0);
     let dead = consent(&stage, &[], |_| stage.exact.rules().foreign_code()).await;

@@ -1,15 +1,15 @@
 //! `consent`: the browser's way for machines that no browser can reach.
 
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::bail;
-use tokio::time::Instant;
 
-use super::{FINISHING, INTERRUPTED, MOST_INPUT, open, print, say, serve};
+use super::prompt::{Countdown, ask};
+use super::{FINISHING, INTERRUPTED, open, print, say, serve};
 use crate::app::Broker;
 use crate::consent::{Begun, Callback, Connected, Decision, Failed, Finished, Problem, Waiting, named};
 use crate::token::Secret;
@@ -21,8 +21,6 @@ const SAVE_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// What follows from a paste that is of no use.
 const NOT_ASKED: &str = "Nothing was asked of Exact Online, and nothing was changed. Run `exact-token-broker consent` again, open the address that it \
                          prints, and paste the one that this log-in ends at.";
-/// How long Exact's code lives.
-const CODE_LIVES: Duration = Duration::from_mins(3);
 
 pub(super) async fn consent(current: &Path, open_browser: bool, yes: bool) -> anyhow::Result<ExitCode> {
     let broker = open(current)?;
@@ -53,7 +51,8 @@ pub(super) async fn consent(current: &Path, open_browser: bool, yes: bool) -> an
                 &mut err,
                 &format!("The stored tokens are those of {stored}.\nThe new ones would be those of {new}. They are kept, and not used yet."),
             );
-            let meant = yes || matches!(ask("Type yes to use them from now on: ").await?, Some(answer) if answer.trim().eq_ignore_ascii_case("yes"));
+            let meant =
+                yes || matches!(ask("Type yes to use them from now on: ", None).await?, Some(answer) if answer.trim().eq_ignore_ascii_case("yes"));
             decided(&broker, begun, confirm, if meant { Decision::Connect } else { Decision::LeaveIt }).await
         }
     }
@@ -61,12 +60,13 @@ pub(super) async fn consent(current: &Path, open_browser: bool, yes: bool) -> an
 
 /// What a person pastes, asked for until it can be used: a code is worth a log-in. A file or a pipe has one try. None: interrupted.
 async fn pasted(begun: &Begun) -> anyhow::Result<Option<Callback>> {
+    let countdown = Countdown::begin();
     loop {
-        let Some(text) = ask("address or code: ").await? else { return Ok(None) };
+        let Some(text) = ask("address or code: ", Some(&countdown)).await? else { return Ok(None) };
         match Callback::pasted(&text, begun) {
             Ok(callback) => return Ok(Some(callback)),
             Err(why) if io::stdin().is_terminal() && !text.is_empty() => {
-                say(&mut io::stderr(), &format!("{why}. Copy it anew, as long as the 3 minutes last."));
+                say(&mut io::stderr(), &format!("Not taken: {why}. Copy it anew, as long as the 3 minutes last."));
             }
             Err(why) => bail!("{why}\n{NOT_ASKED}"),
         }
@@ -113,43 +113,6 @@ fn report(broker: &Broker, connected: &Connected) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A line of standard input; None: interrupted. In a terminal the rest of the code's life is counted down above it.
-async fn ask(prompt: &str) -> anyhow::Result<Option<String>> {
-    let mut err = io::stderr();
-    let counts = io::stdin().is_terminal() && err.is_terminal();
-    drop(write!(err, "{}{prompt}", if counts { "\n" } else { "" }));
-    drop(err.flush());
-    let (send, mut line) = tokio::sync::oneshot::channel();
-    // A thread of its own: nobody can interrupt a read, and the runtime would wait for it.
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        let read = io::stdin().lock().take(MOST_INPUT).read_line(&mut text).map(|_| text);
-        drop(send.send(read));
-    });
-    let began = Instant::now();
-    let mut interrupted = pin!(serve::interrupted());
-    loop {
-        if counts {
-            drop(write!(err, "\x1b7\x1b[1A\r\x1b[K{}\x1b8", time_left(began.elapsed())));
-            drop(err.flush());
-        }
-        tokio::select! {
-            read = &mut line => return Ok(Some(read??)),
-            () = &mut interrupted => return Ok(None),
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
-        }
-    }
-}
-
-fn time_left(gone: Duration) -> String {
-    let left = CODE_LIVES.saturating_sub(gone).as_secs();
-    if left == 0 {
-        "3 minutes have gone by: a code that the browser showed at the beginning is dead; a later one may still be good".to_owned()
-    } else {
-        format!("{}:{:02} left, if the browser had shown the code when this began", left / 60, left % 60)
-    }
-}
-
 /// What must not be cut off. The first interruption is told why, the second ends it; then it is None.
 async fn to_its_end<T>(work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
@@ -182,18 +145,4 @@ fn said(problem: &Problem) -> anyhow::Error {
         _ => problem.remedy(),
     };
     anyhow::anyhow!("{problem}\n{remedy}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_time_is_counted_down() {
-        for (gone, expected) in
-            [(0, "3:00 left"), (1, "2:59 left"), (175, "0:05 left"), (180, "3 minutes have gone by"), (900, "3 minutes have gone by")]
-        {
-            assert!(time_left(Duration::from_secs(gone)).starts_with(expected), "{gone}");
-        }
-    }
 }

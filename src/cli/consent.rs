@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-use super::prompt::{Countdown, ask};
+use super::prompt::{Answer, Countdown, ask};
 use super::{FINISHING, INTERRUPTED, open, print, say, serve};
 use crate::app::Broker;
 use crate::consent::{Begun, Callback, Connected, Decision, Failed, Finished, Problem, Waiting, named};
@@ -51,8 +51,8 @@ pub(super) async fn consent(current: &Path, open_browser: bool, yes: bool) -> an
                 &mut err,
                 &format!("The stored tokens are those of {stored}.\nThe new ones would be those of {new}. They are kept, and not used yet."),
             );
-            let meant =
-                yes || matches!(ask("Type yes to use them from now on: ", None).await?, Some(answer) if answer.trim().eq_ignore_ascii_case("yes"));
+            let meant = yes
+                || matches!(ask("Type yes to use them from now on: ", None).await?, Answer::Line(answer) if answer.trim().eq_ignore_ascii_case("yes"));
             decided(&broker, begun, confirm, if meant { Decision::Connect } else { Decision::LeaveIt }).await
         }
     }
@@ -61,15 +61,24 @@ pub(super) async fn consent(current: &Path, open_browser: bool, yes: bool) -> an
 /// What a person pastes, asked for until it can be used: a code is worth a log-in. A file or a pipe has one try. None: interrupted.
 async fn pasted(begun: &Begun) -> anyhow::Result<Option<Callback>> {
     let countdown = Countdown::begin();
+    let person = io::stdin().is_terminal();
     loop {
-        let Some(text) = ask("address or code: ", Some(&countdown)).await? else { return Ok(None) };
-        match Callback::pasted(&text, begun) {
-            Ok(callback) => return Ok(Some(callback)),
-            Err(why) if io::stdin().is_terminal() && !text.is_empty() => {
-                say(&mut io::stderr(), &format!("Not taken: {why}. Copy it anew, as long as the 3 minutes last."));
+        let why = match ask("address or code: ", Some(&countdown)).await? {
+            Answer::Line(text) => match Callback::pasted(&text, begun) {
+                Ok(callback) => return Ok(Some(callback)),
+                Err(why) => why.to_string(),
+            },
+            Answer::NoText => "that is not text (UTF-8)".to_owned(),
+            Answer::CutOff => {
+                "the terminal cut that off, because it takes no longer line; paste only what stands between code= and the next &".to_owned()
             }
-            Err(why) => bail!("{why}\n{NOT_ASKED}"),
+            Answer::End => bail!("the input ended before an address or a code was pasted\n{NOT_ASKED}"),
+            Answer::Interrupted => return Ok(None),
+        };
+        if !person {
+            bail!("{why}\n{NOT_ASKED}");
         }
+        say(&mut io::stderr(), &format!("Not taken: {why}. Copy it anew, as long as the 3 minutes last."));
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::pin::pin;
 use std::time::Duration;
 
+use anyhow::Context;
 use tokio::time::Instant;
 
 use super::{MOST_INPUT, say, serve};
@@ -12,6 +13,23 @@ use super::{MOST_INPUT, say, serve};
 const CODE_LIVES: Duration = Duration::from_mins(3);
 /// Seconds that are left when it is said again.
 const SAID_AGAIN: [u64; 7] = [150, 120, 90, 60, 30, 10, 0];
+
+/// Where Linux cuts a line off that is pasted into a terminal: the rest until Enter is dropped.
+const TERMINAL_TAKES: usize = 4095;
+
+/// What standard input gave.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Line(String),
+    /// Bytes that are no UTF-8.
+    NoText,
+    /// The terminal took no more of it.
+    CutOff,
+    /// There is nothing more to read: Ctrl+D, or no input at all.
+    End,
+    /// Ctrl+C, or a polite request to end.
+    Interrupted,
+}
 
 /// The 3 minutes of a code, over all tries to paste it. They run from the moment when it may have been shown first.
 pub(super) struct Countdown {
@@ -38,20 +56,29 @@ impl Countdown {
     }
 }
 
-/// A line of standard input; None: interrupted. In a terminal the rest of the code's life is counted down meanwhile.
-pub(super) async fn ask(prompt: &str, countdown: Option<&Countdown>) -> anyhow::Result<Option<String>> {
+/// A line of standard input. In a terminal the rest of the code's life is counted down meanwhile.
+pub(super) async fn ask(prompt: &str, countdown: Option<&Countdown>) -> anyhow::Result<Answer> {
     let mut err = io::stderr();
-    let countdown = countdown.filter(|_| io::stdin().is_terminal() && err.is_terminal());
+    let terminal = io::stdin().is_terminal();
+    let countdown = countdown.filter(|_| terminal && err.is_terminal());
     let (send, line) = tokio::sync::oneshot::channel();
     // A thread of its own: nobody can interrupt a read, and the runtime would wait for it.
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        let read = io::stdin().lock().take(MOST_INPUT).read_line(&mut text).map(|_| text);
-        drop(send.send(read));
-    });
+    std::thread::spawn(move || drop(send.send(read(&mut io::stdin().lock(), terminal))));
     tokio::select! {
-        read = counted(&mut err, prompt, countdown, line) => Ok(Some(read??)),
-        () = serve::interrupted() => Ok(None),
+        read = counted(&mut err, prompt, countdown, line) => read?.context("standard input could not be read"),
+        () = serve::interrupted() => Ok(Answer::Interrupted),
+    }
+}
+
+fn read(from: &mut impl BufRead, terminal: bool) -> io::Result<Answer> {
+    let mut line = Vec::new();
+    match from.take(MOST_INPUT).read_until(b'\n', &mut line) {
+        Ok(_) if line.is_empty() => Ok(Answer::End),
+        Ok(_) if terminal && line.strip_suffix(b"\n").unwrap_or(&line).len() >= TERMINAL_TAKES => Ok(Answer::CutOff),
+        Ok(_) => Ok(String::from_utf8(line).map_or(Answer::NoText, Answer::Line)),
+        // A console of Windows gives characters in place of bytes, and no half ones.
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Answer::NoText),
+        Err(error) => Err(error),
     }
 }
 
@@ -108,5 +135,24 @@ mod tests {
         let mut screen = Vec::new();
         counted(&mut screen, "yes or no: ", None, tokio::time::sleep(Duration::from_secs(600))).await;
         assert_eq!(String::from_utf8(screen).unwrap(), "yes or no: ");
+    }
+
+    #[test]
+    fn what_standard_input_gives_is_told_apart() {
+        let line = |bytes: &[u8]| Answer::Line(String::from_utf8(bytes.to_vec()).unwrap());
+        let long = [b'x'; TERMINAL_TAKES];
+        for (input, terminal, expected) in [
+            (&b""[..], true, Answer::End),
+            (b"\n", true, line(b"\n")),
+            (b"one\ntwo\n", true, line(b"one\n")),
+            (b"the last", false, line(b"the last")),
+            (b"caf\xe9\n", true, Answer::NoText),
+            (&long, true, Answer::CutOff),
+            (&[&long[..], b"\n"].concat(), true, Answer::CutOff),
+            (&[&long[1..], b"\n"].concat(), true, line(&[&long[1..], b"\n"].concat())),
+            (&long, false, line(&long)),
+        ] {
+            assert_eq!(read(&mut &*input, terminal).unwrap(), expected);
+        }
     }
 }

@@ -101,7 +101,8 @@ async fn another_user_is_asked_about() {
 async fn what_is_pasted_by_mistake_costs_nothing() {
     let stage = stage().await;
     for (pasted, says) in [
-        ("", "nothing was pasted"),
+        ("", "the input ended before an address or a code was pasted"),
+        ("\n", "nothing was pasted"),
         ("https://localhost/\n", "neither the address with the code in it nor the code"),
         ("abc\n", "not a whole code"),
         ("https://localhost/?code=abc\n", "not a whole code"),

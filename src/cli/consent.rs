@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::prompt::{Answer, Countdown, ask};
-use super::{FINISHING, INTERRUPTED, open, print, say, serve};
+use super::{FINISHING, INTERRUPTED, print, say, serve, usable};
 use crate::app::Broker;
 use crate::consent::{Begun, Callback, Connected, Decision, Failed, Finished, Problem, Waiting, named};
 use crate::token::Secret;
@@ -23,7 +23,9 @@ const NOT_ASKED: &str = "Nothing was asked of Exact Online, and nothing was chan
                          prints, and paste the one that this log-in ends at.";
 
 pub(super) async fn consent(current: &Path, open_browser: bool, yes: bool) -> anyhow::Result<ExitCode> {
-    let broker = open(current)?;
+    let config = usable(current)?;
+    let page = config.consent_url();
+    let broker = Broker::open(config)?;
     let begun = broker.consent().begin(None).await.map_err(|problem| said(&problem))?;
     print(begun.authorize_url.reveal())?;
     let mut err = io::stderr();
@@ -51,9 +53,14 @@ pub(super) async fn consent(current: &Path, open_browser: bool, yes: bool) -> an
                 &mut err,
                 &format!("The stored tokens are those of {stored}.\nThe new ones would be those of {new}. They are kept, and not used yet."),
             );
-            let meant = yes
-                || matches!(ask("Type yes to use them from now on: ", None).await?, Answer::Line(answer) if answer.trim().eq_ignore_ascii_case("yes"));
-            decided(&broker, begun, confirm, if meant { Decision::Connect } else { Decision::LeaveIt }).await
+            let decision = if yes { Ok(Decision::Connect) } else { ask_whether_meant().await };
+            match decision {
+                Ok(decision) => decided(&broker, begun, confirm, decision, &still_waiting(page.as_deref())).await,
+                Err(undecided) => {
+                    say(&mut err, &format!("\nIt was not answered. {}", still_waiting(page.as_deref())));
+                    Ok(undecided)
+                }
+            }
         }
     }
 }
@@ -82,6 +89,29 @@ async fn pasted(begun: &Begun) -> anyhow::Result<Option<Callback>> {
     }
 }
 
+/// Asks until it is answered, because a no throws a log-in away. The exit code, where it was not answered.
+async fn ask_whether_meant() -> Result<Decision, ExitCode> {
+    loop {
+        match ask("Type yes to use them from now on, or no to discard them: ", None).await {
+            Ok(Answer::Line(text)) if text.trim().eq_ignore_ascii_case("yes") => return Ok(Decision::Connect),
+            Ok(Answer::Line(text)) if text.trim().eq_ignore_ascii_case("no") => return Ok(Decision::LeaveIt),
+            Ok(Answer::Line(_) | Answer::NoText | Answer::CutOff) => say(&mut io::stderr(), "That is neither yes nor no."),
+            Ok(Answer::Interrupted) => return Err(ExitCode::from(INTERRUPTED)),
+            // What cannot be read any more has come to its end as well.
+            Ok(Answer::End) | Err(_) => return Err(ExitCode::FAILURE),
+        }
+    }
+}
+
+/// What becomes of a pair that nobody has decided about.
+fn still_waiting(page: Option<&str>) -> String {
+    let first = page.map_or_else(|| "Run".to_owned(), |page| format!("Say yes or no on the page Consent ({page}), or run"));
+    format!(
+        "The new tokens are kept, and wait to be confirmed; until then the stored ones are used.\n{first} `exact-token-broker consent` again and log in \
+         as the same user: it asks again, and with --yes it does not."
+    )
+}
+
 /// This process is the only place that has the tokens: it stays until they are stored.
 async fn save(broker: &Broker) -> anyhow::Result<ExitCode> {
     while let Some(saved) = to_its_end(broker.save_unsaved(SAVE_WITHIN)).await {
@@ -95,11 +125,16 @@ async fn save(broker: &Broker) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(INTERRUPTED))
 }
 
-async fn decided(broker: &Broker, begun: Begun, confirm: Secret, decision: Decision) -> anyhow::Result<ExitCode> {
+async fn decided(broker: &Broker, begun: Begun, confirm: Secret, decision: Decision, otherwise: &str) -> anyhow::Result<ExitCode> {
     let waiting = Waiting::Signed { confirm, cookie: Some(begun.cookie) };
     let Some(finished) = to_its_end(broker.consent().decide(waiting, decision)).await else { return Ok(ExitCode::from(INTERRUPTED)) };
-    match finished.map_err(|problem| failed(&problem))? {
-        Finished::LeftAsItWas => bail!("nothing was changed: it was not confirmed (--yes confirms without a question)"),
+    let finished = finished.map_err(|failed| match failed.problem {
+        // The pair is as it was.
+        problem @ (Problem::Expired | Problem::Busy | Problem::Store(_)) => anyhow::anyhow!("{problem}\n{otherwise}"),
+        problem => said(&problem),
+    })?;
+    match finished {
+        Finished::LeftAsItWas => bail!("nothing was changed: the new tokens are discarded (--yes takes them without a question)"),
         Finished::Connected(connected) => report(broker, &connected),
         Finished::Confirm { .. } => bail!("it was confirmed, and is to be confirmed again; look at the status"),
     }

@@ -133,7 +133,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn where_no_code_is_waited_for_nothing_is_counted() {
         let mut screen = Vec::new();
-        counted(&mut screen, "yes or no: ", None, tokio::time::sleep(Duration::from_secs(600))).await;
+        counted(&mut screen, "yes or no: ", None, tokio::time::sleep(Duration::from_mins(10))).await;
         assert_eq!(String::from_utf8(screen).unwrap(), "yes or no: ");
     }
 

@@ -1,15 +1,15 @@
 //! `consent`: the browser's way for machines that no browser can reach.
 
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::bail;
-use tokio::time::Instant;
 
-use super::{FINISHING, INTERRUPTED, MOST_INPUT, open, print, say, serve};
+use super::prompt::{Answer, Countdown, ask};
+use super::{FINISHING, INTERRUPTED, print, say, serve, usable};
 use crate::app::Broker;
 use crate::consent::{Begun, Callback, Connected, Decision, Failed, Finished, Problem, Waiting, named};
 use crate::token::Secret;
@@ -18,11 +18,14 @@ use crate::token::Secret;
 const SAVE_WITHIN: Duration = Duration::from_secs(20);
 /// Between two such rounds.
 const SAVE_AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// How long Exact's code lives.
-const CODE_LIVES: Duration = Duration::from_mins(3);
+/// What follows from a paste that is of no use.
+const NOT_ASKED: &str = "Nothing was asked of Exact Online, and nothing was changed. Run `exact-token-broker consent` again, open the address that it \
+                         prints, and paste the one that this log-in ends at.";
 
 pub(super) async fn consent(current: &Path, open_browser: bool, yes: bool) -> anyhow::Result<ExitCode> {
-    let broker = open(current)?;
+    let config = usable(current)?;
+    let page = config.consent_url();
+    let broker = Broker::open(config)?;
     let begun = broker.consent().begin(None).await.map_err(|problem| said(&problem))?;
     print(begun.authorize_url.reveal())?;
     let mut err = io::stderr();
@@ -50,24 +53,63 @@ pub(super) async fn consent(current: &Path, open_browser: bool, yes: bool) -> an
                 &mut err,
                 &format!("The stored tokens are those of {stored}.\nThe new ones would be those of {new}. They are kept, and not used yet."),
             );
-            let meant = yes || matches!(ask("Type yes to use them from now on: ").await?, Some(answer) if answer.trim().eq_ignore_ascii_case("yes"));
-            decided(&broker, begun, confirm, if meant { Decision::Connect } else { Decision::LeaveIt }).await
+            let decision = if yes { Ok(Decision::Connect) } else { ask_whether_meant().await };
+            match decision {
+                Ok(decision) => decided(&broker, begun, confirm, decision, &still_waiting(page.as_deref())).await,
+                Err(undecided) => {
+                    say(&mut err, &format!("\nIt was not answered. {}", still_waiting(page.as_deref())));
+                    Ok(undecided)
+                }
+            }
         }
     }
 }
 
 /// What a person pastes, asked for until it can be used: a code is worth a log-in. A file or a pipe has one try. None: interrupted.
 async fn pasted(begun: &Begun) -> anyhow::Result<Option<Callback>> {
+    let countdown = Countdown::begin();
+    let person = io::stdin().is_terminal();
     loop {
-        let Some(text) = ask("address or code: ").await? else { return Ok(None) };
-        match Callback::pasted(&text, begun) {
-            Ok(callback) => return Ok(Some(callback)),
-            Err(_) if io::stdin().is_terminal() && !text.is_empty() => {
-                say(&mut io::stderr(), "That is neither the address with the code in it nor the code. Copy it anew, as long as the 3 minutes last.");
+        let why = match ask("address or code: ", Some(&countdown)).await? {
+            Answer::Line(text) => match Callback::pasted(&text, begun) {
+                Ok(callback) => return Ok(Some(callback)),
+                Err(why) => why.to_string(),
+            },
+            Answer::NoText => "that is not text (UTF-8)".to_owned(),
+            Answer::CutOff => {
+                "the terminal cut that off, because it takes no longer line; paste only what stands between code= and the next &".to_owned()
             }
-            Err(problem) => return Err(said(&problem)),
+            Answer::End => bail!("the input ended before an address or a code was pasted\n{NOT_ASKED}"),
+            Answer::Interrupted => return Ok(None),
+        };
+        if !person {
+            bail!("{why}\n{NOT_ASKED}");
+        }
+        say(&mut io::stderr(), &format!("Not taken: {why}. Copy it anew, as long as the 3 minutes last."));
+    }
+}
+
+/// Asks until it is answered, because a no throws a log-in away. The exit code, where it was not answered.
+async fn ask_whether_meant() -> Result<Decision, ExitCode> {
+    loop {
+        match ask("Type yes to use them from now on, or no to discard them: ", None).await {
+            Ok(Answer::Line(text)) if text.trim().eq_ignore_ascii_case("yes") => return Ok(Decision::Connect),
+            Ok(Answer::Line(text)) if text.trim().eq_ignore_ascii_case("no") => return Ok(Decision::LeaveIt),
+            Ok(Answer::Line(_) | Answer::NoText | Answer::CutOff) => say(&mut io::stderr(), "That is neither yes nor no."),
+            Ok(Answer::Interrupted) => return Err(ExitCode::from(INTERRUPTED)),
+            // What cannot be read any more has come to its end as well.
+            Ok(Answer::End) | Err(_) => return Err(ExitCode::FAILURE),
         }
     }
+}
+
+/// What becomes of a pair that nobody has decided about.
+fn still_waiting(page: Option<&str>) -> String {
+    let first = page.map_or_else(|| "Run".to_owned(), |page| format!("Say yes or no on the page Consent ({page}), or run"));
+    format!(
+        "The new tokens are kept, and wait to be confirmed; until then the stored ones are used.\n{first} `exact-token-broker consent` again and log in \
+         as the same user: it asks again, and with --yes it does not."
+    )
 }
 
 /// This process is the only place that has the tokens: it stays until they are stored.
@@ -83,11 +125,16 @@ async fn save(broker: &Broker) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(INTERRUPTED))
 }
 
-async fn decided(broker: &Broker, begun: Begun, confirm: Secret, decision: Decision) -> anyhow::Result<ExitCode> {
+async fn decided(broker: &Broker, begun: Begun, confirm: Secret, decision: Decision, otherwise: &str) -> anyhow::Result<ExitCode> {
     let waiting = Waiting::Signed { confirm, cookie: Some(begun.cookie) };
     let Some(finished) = to_its_end(broker.consent().decide(waiting, decision)).await else { return Ok(ExitCode::from(INTERRUPTED)) };
-    match finished.map_err(|problem| failed(&problem))? {
-        Finished::LeftAsItWas => bail!("nothing was changed: it was not confirmed (--yes confirms without a question)"),
+    let finished = finished.map_err(|failed| match failed.problem {
+        // The pair is as it was.
+        problem @ (Problem::Expired | Problem::Busy | Problem::Store(_)) => anyhow::anyhow!("{problem}\n{otherwise}"),
+        problem => said(&problem),
+    })?;
+    match finished {
+        Finished::LeftAsItWas => bail!("nothing was changed: the new tokens are discarded (--yes takes them without a question)"),
         Finished::Connected(connected) => report(broker, &connected),
         Finished::Confirm { .. } => bail!("it was confirmed, and is to be confirmed again; look at the status"),
     }
@@ -108,43 +155,6 @@ fn report(broker: &Broker, connected: &Connected) -> anyhow::Result<ExitCode> {
         connected.epoch
     ))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// A line of standard input; None: interrupted. In a terminal the rest of the code's life is counted down above it.
-async fn ask(prompt: &str) -> anyhow::Result<Option<String>> {
-    let mut err = io::stderr();
-    let counts = io::stdin().is_terminal() && err.is_terminal();
-    drop(write!(err, "{}{prompt}", if counts { "\n" } else { "" }));
-    drop(err.flush());
-    let (send, mut line) = tokio::sync::oneshot::channel();
-    // A thread of its own: nobody can interrupt a read, and the runtime would wait for it.
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        let read = io::stdin().lock().take(MOST_INPUT).read_line(&mut text).map(|_| text);
-        drop(send.send(read));
-    });
-    let began = Instant::now();
-    let mut interrupted = pin!(serve::interrupted());
-    loop {
-        if counts {
-            drop(write!(err, "\x1b7\x1b[1A\r\x1b[K{}\x1b8", time_left(began.elapsed())));
-            drop(err.flush());
-        }
-        tokio::select! {
-            read = &mut line => return Ok(Some(read??)),
-            () = &mut interrupted => return Ok(None),
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
-        }
-    }
-}
-
-fn time_left(gone: Duration) -> String {
-    let left = CODE_LIVES.saturating_sub(gone).as_secs();
-    if left == 0 {
-        "3 minutes have gone by: a code that the browser showed at the beginning is dead; a later one may still be good".to_owned()
-    } else {
-        format!("{}:{:02} left, if the browser had shown the code when this began", left / 60, left % 60)
-    }
 }
 
 /// What must not be cut off. The first interruption is told why, the second ends it; then it is None.
@@ -179,18 +189,4 @@ fn said(problem: &Problem) -> anyhow::Error {
         _ => problem.remedy(),
     };
     anyhow::anyhow!("{problem}\n{remedy}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_time_is_counted_down() {
-        for (gone, expected) in
-            [(0, "3:00 left"), (1, "2:59 left"), (175, "0:05 left"), (180, "3 minutes have gone by"), (900, "3 minutes have gone by")]
-        {
-            assert!(time_left(Duration::from_secs(gone)).starts_with(expected), "{gone}");
-        }
-    }
 }

@@ -1,13 +1,14 @@
 //! `doctor --live`: says what it is about to do, asks whether it may, and prints what comes of it as it comes.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, IsTerminal, Read, Seek, Write};
+use std::io::{self, IsTerminal, Seek, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
-use super::{INTERRUPTED, MOST_INPUT, print, say, serve, usable};
+use super::prompt::{Answer, ask};
+use super::{INTERRUPTED, print, say, serve, usable};
 use crate::app::LiveChecks;
 use crate::consent::{Begun, Callback, plausible};
 use crate::live::plan::{Ended, UNGRANTED_AN_HOUR};
@@ -93,7 +94,7 @@ async fn log_in(checks: &LiveChecks) -> anyhow::Result<Option<Start>> {
     print(&format!("{address}\n"))?;
     let prompt = "Open this address, log in, and paste here within 3 minutes what the address bar shows then: ";
     let Some(text) = line(prompt).await? else { return Ok(None) };
-    let callback = Callback::pasted(&text, &begun).map_err(|problem| anyhow::anyhow!("{problem}\n{}", problem.remedy()))?;
+    let callback = Callback::pasted(&text, &begun).map_err(|why| anyhow::anyhow!("{why}; nothing was sent"))?;
     let ours = callback.state.as_ref().is_some_and(|back| Fingerprint::of(back) == Fingerprint::of(&state));
     match callback.code {
         Some(code) if ours => Ok(Some(Start::Code(code, redirect_uri))),
@@ -116,18 +117,12 @@ fn told(event: &Event<'_>, keeper: Option<&mut Keeper>) {
 
 /// A line of standard input; None: interrupted.
 async fn line(prompt: &str) -> anyhow::Result<Option<String>> {
-    let mut err = io::stderr();
-    drop(write!(err, "{prompt}").and_then(|()| err.flush()));
-    let (send, line) = tokio::sync::oneshot::channel();
-    // A thread of its own: nobody can interrupt a read, and the runtime would wait for it.
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        let read = io::stdin().lock().take(MOST_INPUT).read_line(&mut text).map(|_| text);
-        drop(send.send(read));
-    });
-    tokio::select! {
-        read = line => Ok(Some(read?.context("standard input could not be read as text")?)),
-        () = serve::interrupted() => Ok(None),
+    match ask(prompt, None).await? {
+        Answer::Line(text) => Ok(Some(text)),
+        Answer::End => Ok(Some(String::new())),
+        Answer::Interrupted => Ok(None),
+        Answer::NoText => bail!("that is not text (UTF-8); nothing was sent"),
+        Answer::CutOff => bail!("the terminal cut that off, because it takes no longer line; nothing was sent"),
     }
 }
 

@@ -3,6 +3,7 @@
 mod consent;
 mod doctor;
 mod live;
+mod prompt;
 mod serve;
 
 use std::io::{self, IsTerminal, Read, Write};

@@ -27,6 +27,7 @@ use signed::{BegunIn, Checked, Purpose, Signer, new_cookie};
 pub use crate::refresh_token::pass::person::Decision;
 pub use import::{ImportError, Imported, plausible};
 pub use outcome::{Connected, Failed, Finished, Problem};
+pub use pasted::Unusable;
 
 /// How long a browser may try again without the page's own link. The cookie should be kept as long.
 pub const AGAIN_WITHIN: SignedDuration = SignedDuration::from_hours(1);

@@ -9,9 +9,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
 use crate::stage::{PATIENCE, Ran, Stage};
 
-const REDIRECT_URI: &str = "https://localhost/";
+pub(super) const REDIRECT_URI: &str = "https://localhost/";
 
-async fn stage() -> Stage {
+pub(super) async fn stage() -> Stage {
     let mut stage = Stage::start().await;
     stage.set("EXACT_REDIRECT_URI", REDIRECT_URI);
     stage
@@ -41,7 +41,7 @@ fn state(address: &str) -> String {
 }
 
 /// What the browser's address bar shows in the end.
-fn back(stage: &Stage, user: &User, address: &str) -> String {
+pub(super) fn back(stage: &Stage, user: &User, address: &str) -> String {
     let code = stage.exact.authorize(&user.id, REDIRECT_URI);
     Rules::redirect_url(REDIRECT_URI, &code, Some(&state(address))) + "\n"
 }
@@ -83,7 +83,11 @@ async fn another_user_is_asked_about() {
     let (user, other) = (User::first(), User::second());
     assert!(consent(&stage, &[], |address| back(&stage, &user, address)).await.success);
 
+    let unanswered = consent(&stage, &[], |address| back(&stage, &other, address)).await;
+    assert!(!unanswered.success && unanswered.stderr.contains("wait to be confirmed"), "{unanswered:?}");
+    assert_eq!(stage.status().await["pending_consent"]["user"], other.full_name);
     let refused = consent(&stage, &[], |address| back(&stage, &other, address) + "no\n").await;
+    assert!(stage.status().await["pending_consent"].is_null(), "{refused:?}");
     assert!(!refused.success && refused.stderr.contains("--yes"), "{refused:?}");
     assert!(refused.stderr.contains(&user.full_name) && refused.stderr.contains(&other.full_name), "{refused:?}");
     assert_eq!(stage.status().await["user"], user.full_name);
@@ -101,13 +105,16 @@ async fn another_user_is_asked_about() {
 async fn what_is_pasted_by_mistake_costs_nothing() {
     let stage = stage().await;
     for (pasted, says) in [
-        ("", "neither a code nor an error"),
-        ("https://localhost/\n", "neither a code nor an error"),
-        ("https://localhost/?code=made-up&state=made-up\n", "Run `exact-token-broker consent` again"),
+        ("", "the input ended before an address or a code was pasted"),
+        ("\n", "nothing was pasted"),
+        ("https://localhost/\n", "neither the address with the code in it nor the code"),
+        ("abc\n", "not a whole code"),
+        ("https://localhost/?code=abc\n", "not a whole code"),
+        ("https://localhost/?code=Made!up-made-up-made-up&state=made-up\n", "did not come from this installation"),
         ("https://localhost/?error=access_denied\n", "the permission was not given"),
     ] {
         let ran = consent(&stage, &[], |_| pasted.to_owned()).await;
-        assert!(!ran.success && ran.stderr.contains(says), "{pasted:?}: {ran:?}");
+        assert!(!ran.success && ran.stderr.contains(says) && !ran.stderr.contains("at Exact's side"), "{pasted:?}: {ran:?}");
     }
     stage.assert_requests(0);
     let dead = consent(&stage, &[], |_| stage.exact.rules().foreign_code()).await;

@@ -5,7 +5,6 @@ use std::fs;
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use simulators::exact_online::{Config, Fault, Gate, Grace, Loss, MARKER, Rules, User, bodies};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
@@ -13,6 +12,7 @@ use tokio::time::Instant;
 
 use super::stage::shifted_clock::ClockFile;
 use super::stage::{PATIENCE, Ran, Stage};
+use super::terminal;
 
 const YES: &str = "--yes-this-chain-may-die";
 const OTHER_APP: &str = "00000000-0000-0000-0000-00000000c0de";
@@ -104,15 +104,11 @@ async fn without_a_terminal_and_without_the_flag_it_is_refused_before_anything_e
 async fn at_a_terminal_it_has_to_be_typed() {
     let stage = Stage::start().await;
     for (typed, begins) in [("yes\n", false), ("\n", false), ("This chain may die\n", true)] {
-        let own = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&own).unwrap();
-        unlockpt(&own).unwrap();
-        let path = ptsname(&own, Vec::new()).unwrap().into_string().unwrap();
-        let terminal = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+        let (mut own, terminal) = terminal::open();
         let mut command = stage.command(&["doctor", "--live"]);
         let child = command.stdin(Stdio::from(terminal)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // What is no token ends it where it would begin.
-        std::io::Write::write_all(&mut fs::File::from(own.try_clone().unwrap()), format!("{typed}no token\n").as_bytes()).unwrap();
+        std::io::Write::write_all(&mut own, format!("{typed}no token\n").as_bytes()).unwrap();
         let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         let ran = Ran { success: output.status.success(), stdout: text(output.stdout), stderr: text(output.stderr) };

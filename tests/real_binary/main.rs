@@ -8,6 +8,7 @@
 
 mod canary;
 mod consent;
+mod consent_terminal;
 mod console;
 mod crowd;
 mod damaged_store;
@@ -25,4 +26,5 @@ mod slow_exact;
 #[path = "../stage/mod.rs"]
 mod stage;
 mod status;
+mod terminal;
 mod wrong_clock;

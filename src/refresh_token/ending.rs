@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Refresher;
 use super::memory::View;
+use crate::token::credential::REFRESH_TOKEN_LIFETIME;
 
 /// From this long before the end on, every tick, every caller and every look at the status hears of it. A chain that is well is renewed at the age of
 /// 7 days at the latest, so by then refreshes have failed, or nothing has run, for two weeks.
@@ -27,7 +28,14 @@ impl Refresher {
     #[must_use]
     pub fn ending(&self, view: &View) -> Option<String> {
         let credential = view.servable.as_deref().or(view.head.as_deref())?;
-        let end = credential.refresh_token_expires_at();
+        // Nearly every call ends here, and has not taken a hash for it.
+        let granted = credential.granted_at + REFRESH_TOKEN_LIFETIME;
+        let earliest =
+            view.ledger.as_ref().and_then(|ledger| ledger.issued).map_or(granted, |issued| granted.min(issued.at + REFRESH_TOKEN_LIFETIME));
+        if earliest.duration_since(view.now) > WARN_BEFORE {
+            return None;
+        }
+        let end = view.refresh_token_expires_at(credential);
         let left = end.duration_since(view.now);
         if left > WARN_BEFORE {
             return None;

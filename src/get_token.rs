@@ -99,7 +99,15 @@ impl Refresher {
         }
         let patience = Duration::try_from(ask.max_wait).unwrap_or(Duration::ZERO);
         let call = Call { this: self, ask, until: self.clock.monotonic() + patience };
-        call.answer().await
+        call.answer().await.map_err(|no_token| self.with_ending(no_token))
+    }
+
+    /// Who gets no token is told what those hear who get one: that soon nobody will, and what to do. Where only a person helps, that is said already.
+    fn with_ending(&self, no_token: NoToken) -> NoToken {
+        match (no_token, self.ending(&self.view())) {
+            (NoToken::Unavailable { why, retry_after }, Some(ending)) => NoToken::Unavailable { why: format!("{why}; {ending}"), retry_after },
+            (no_token, _) => no_token,
+        }
     }
 
     fn hand_out(&self, view: &View, remaining: SignedDuration, look: Option<LookError>) -> HandedOut {

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use exact_token_broker::get_token::{Ask, NoToken};
 use exact_token_broker::refresh_token::Refresher;
 use exact_token_broker::status::{LOOK, State, Status};
 use exact_token_broker::telemetry::{self, Sink, Stream};
@@ -131,6 +132,23 @@ fn a_caller_hears_of_it_beside_his_token() {
             assert!(status.servable);
         }
     });
+}
+
+#[test]
+fn a_caller_who_gets_no_token_hears_of_it_as_well() {
+    for (age, expected) in [(23 * DAY - HOUR, None), (23 * DAY + 60, Some("ends at")), (30 * DAY, Some("were over at"))] {
+        let world = stuck(SignedDuration::from_secs(age));
+        undisturbed(&world, |refresher, _| async move {
+            let refresher = at_page(refresher, Some(PAGE));
+            let Err(NoToken::Unavailable { why, retry_after }) = refresher.get_token(Ask::default()).await else { panic!("{age}") };
+            assert!(why.contains("not writable") && retry_after >= 1, "{why}");
+            assert_eq!((expected.is_some_and(|said| why.contains(said)), why.contains(PAGE)), (expected.is_some(), expected.is_some()), "{why}");
+            // And who does not wait at all.
+            let Err(NoToken::Unavailable { why, .. }) = refresher.get_token(at_once()).await else { panic!("{age}") };
+            assert_eq!(why.contains(PAGE), expected.is_some(), "{why}");
+            refresher.finish().await;
+        });
+    }
 }
 
 /// Exact may grant an access token and leave the refresh token as it was: that one's 30 days go on from its issue.

@@ -10,6 +10,7 @@ use super::{Page, moment, name, now, sentence, span, time_line};
 pub(super) fn page(status: &Status) -> Page {
     let stored = status.base_url.is_some();
     let life = Life::of(status);
+    let in_use = matches!(status.state, State::Connected | State::Degraded) && !matches!(life, Life::Over(_));
     let heading = match status.state {
         // No refresh can go well any more, and a token that lives, lives for minutes.
         State::Connected | State::Degraded if matches!(life, Life::Over(_)) => "Exact Online has to be connected again",
@@ -26,10 +27,10 @@ pub(super) fn page(status: &Status) -> Page {
             p { (sentence(&status.summary)) }
         }
         @if let Some(pending) = &status.pending_consent {
-            (waiting(pending))
+            (waiting(pending, in_use))
         }
         h2 { "What needs doing" }
-        p { (to_do(status, life)) }
+        p { (to_do(status, life, in_use)) }
         // Without an action it goes to this very address, whose function key then stands in no page.
         form method="post" { button { (button) } }
         p { "You log in at Exact Online and come back here, within 10 minutes and in this browser." }
@@ -44,13 +45,14 @@ pub(super) fn page(status: &Status) -> Page {
 }
 
 /// Forms without an action, as the one below.
-fn waiting(pending: &PendingConsent) -> Markup {
+fn waiting(pending: &PendingConsent, in_use: bool) -> Markup {
+    let before = if in_use { "the user whose tokens are in use" } else { "the user who was connected before" };
     html! {
         h2 { "Is another user meant?" }
         p {
             (name(pending.user.as_deref().unwrap_or_default(), "Somebody whose name Exact Online did not tell"))
             @if let Some(company) = pending.company.as_deref().filter(|company| !company.is_empty()) { " of " (name(company, "")) }
-            " logged in on " (moment(pending.granted_at)) ", and not the user whose tokens are in use. The new tokens are stored and not used yet. "
+            " logged in on " (moment(pending.granted_at)) ", and not " (before) ". The new tokens are stored and not used yet. "
             "What is loaded from then on is what the new user may see."
         }
         form method="post" {
@@ -64,12 +66,22 @@ fn waiting(pending: &PendingConsent) -> Markup {
     }
 }
 
-fn to_do(status: &Status, life: Life) -> String {
+fn to_do(status: &Status, life: Life, in_use: bool) -> String {
     if status.unsaved_grant {
         return "Do not restart the app: the newest tokens are in its memory only. Mend the token store, as the log says; they are stored as soon as it takes them.".to_owned();
     }
+    if status.pending_consent.is_some() {
+        let what = match status.state {
+            _ if in_use => "Say whether the other user is meant.",
+            State::Connected | State::Degraded | State::ConsentRequired | State::NeverConnected => {
+                "Say whether the other user is meant: then nobody has to log in. If not, press the button below and log in. Until one of the two is \
+                 done no new token can be fetched."
+            }
+            State::Misconfigured => "Look at what is named above, and say whether the other user is meant: then nobody has to log in for that.",
+        };
+        return what.to_owned();
+    }
     let what = match (status.state, life.soon_over()) {
-        (State::Connected | State::Degraded, _) if status.pending_consent.is_some() => "Say whether the other user is meant.",
         (State::NeverConnected, _) => "Press the button and log in as a user who may see all that has to be loaded.",
         (State::ConsentRequired, _) => "Press the button and log in. Until then no new token can be fetched.",
         (State::Misconfigured, _) => "First look at what is named above. Connect again only if the settings are as they are meant to be.",

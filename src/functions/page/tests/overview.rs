@@ -167,3 +167,32 @@ async fn the_time_that_is_left_is_told_in_the_unit_that_counts() {
         assert!(got.contains(said), "{said} {got}");
     }
 }
+
+/// With a click on what waits all is well, whatever became of the chain before.
+#[tokio::test]
+async fn a_pair_that_waits_to_be_confirmed_comes_first_in_every_state() {
+    let pending = || PendingConsent {
+        version: "17-made-up".to_owned(),
+        user: Some("Made Up Too".to_owned()),
+        company: Some("Made-up Trading B.V.".to_owned()),
+        granted_at: now() - minutes(60),
+    };
+    let before = now() - minutes(1);
+    let in_use = "not the user whose tokens are in use.";
+    let not_in_use = "not the user who was connected before.";
+    let nobody = "Say whether the other user is meant: then nobody has to log in.";
+    for (state, expires_at, who, to_do) in [
+        (Chain::Connected, now() + minutes(29 * 1440), in_use, "<p>Say whether the other user is meant.</p>"),
+        (Chain::Degraded, now() + minutes(60), in_use, "<p>Say whether the other user is meant.</p>"),
+        (Chain::Degraded, before, not_in_use, nobody),
+        (Chain::ConsentRequired, now() + minutes(29 * 1440), not_in_use, nobody),
+        (Chain::NeverConnected, before, not_in_use, nobody),
+        (Chain::Misconfigured, before, not_in_use, "Look at what is named above, and say whether the other user is meant"),
+    ] {
+        let status = Status { state, refresh_token_expires_at: Some(expires_at), pending_consent: Some(pending()), ..connected_status() };
+        let got = ask(overview(status), "GET", "/api/Consent").await.html;
+        assert!(got.contains(who) && got.contains(to_do), "{state:?} {got}");
+        assert!(!got.contains("Press the button and log in"), "{state:?} {got}");
+        assert_eq!(got.matches("<button>").count(), 3, "{got}");
+    }
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::refresh_token::ending::Needed;
 use crate::refresh_token::memory::View;
 use crate::refresh_token::{LookError, Outcome, PASS, Refresher};
 use crate::token::Secret;
@@ -54,7 +55,7 @@ pub struct HandedOut {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoToken {
     /// A person must consent.
-    ConsentRequired(Why),
+    ConsentRequired(Needed),
     /// The store's content or a setting is wrong, and no waiting helps. The text names what, and what to do.
     ServerError(String),
     /// Not now; the call may be repeated.
@@ -99,7 +100,15 @@ impl Refresher {
         }
         let patience = Duration::try_from(ask.max_wait).unwrap_or(Duration::ZERO);
         let call = Call { this: self, ask, until: self.clock.monotonic() + patience };
-        call.answer().await
+        call.answer().await.map_err(|no_token| self.with_ending(no_token))
+    }
+
+    /// Who gets no token is told what those hear who get one: that soon nobody will, and what to do. Where only a person helps, that is said already.
+    fn with_ending(&self, no_token: NoToken) -> NoToken {
+        match (no_token, self.ending(&self.view())) {
+            (NoToken::Unavailable { why, retry_after }, Some(ending)) => NoToken::Unavailable { why: format!("{why}; {ending}"), retry_after },
+            (no_token, _) => no_token,
+        }
     }
 
     fn hand_out(&self, view: &View, remaining: SignedDuration, look: Option<LookError>) -> HandedOut {
@@ -192,14 +201,14 @@ impl Call<'_> {
         match due(ledger, view.head.as_deref(), view.now, &policy) {
             // A pass that the timer began on demand wants nothing where a caller does.
             Due::Now(_) if matches!(tried, Some(Outcome::NotDue { why: Wait::NobodyAsks, .. })) => Next::Pass,
-            Due::Now(_) => tried.map_or(Next::Pass, |outcome| Next::Refuse(failed(outcome, look))),
+            Due::Now(_) => tried.map_or(Next::Pass, |outcome| Next::Refuse(failed(outcome, view, look))),
             // Who does not wait is told at once what only a person can change, and need not be sent away to hear it.
-            Due::NeedsConsent(why) if self.left().is_zero() => Next::Refuse(needs_person(why)),
+            Due::NeedsConsent(why) if self.left().is_zero() => Next::Refuse(needs_person(view.needed(why))),
             Due::NotYet { .. } | Due::NeedsConsent(_) if unfinished && tried.is_none() => Next::Pass,
             // Waiting changes nothing here; a changed setting restarts the process.
             Due::NotYet { why: Wait::Misconfigured(what), .. } => Next::Refuse(NoToken::ServerError(what.to_string())),
             Due::NotYet { until, why } => Next::Wait { until, why },
-            Due::NeedsConsent(why) => Next::Refuse(needs_person(why)),
+            Due::NeedsConsent(why) => Next::Refuse(needs_person(view.needed(why))),
         }
     }
 
@@ -278,13 +287,13 @@ impl Call<'_> {
 }
 
 /// The pass brought nothing, and nothing says when to try again.
-fn failed(outcome: Outcome, look: Option<&LookError>) -> NoToken {
+fn failed(outcome: Outcome, view: &View, look: Option<&LookError>) -> NoToken {
     match outcome {
         Outcome::StoreFailed(problem) => store_problem(Some(&problem)),
         Outcome::Failed(FailureKind::Misconfigured(what)) => NoToken::ServerError(what.to_string()),
         Outcome::Failed(what) => unavailable(&what.to_string(), RETRY_AFTER),
         Outcome::Unsaved(why) => unavailable(&why, RETRY_AFTER),
-        Outcome::NeedsConsent(why) => needs_person(why),
+        Outcome::NeedsConsent(why) => needs_person(view.needed(why)),
         Outcome::NotDue { why, .. } => unavailable(&why.to_string(), RETRY_AFTER),
         Outcome::Crashed => unavailable("the refresh ended abnormally", RETRY_AFTER),
         Outcome::Busy | Outcome::Refreshed if look.is_some() => store_problem(look),
@@ -292,10 +301,10 @@ fn failed(outcome: Outcome, look: Option<&LookError>) -> NoToken {
     }
 }
 
-fn needs_person(why: Why) -> NoToken {
-    match why {
-        Why::NeverConnected | Why::Refused(_) | Why::OtherApp => NoToken::ConsentRequired(why),
-        Why::OtherLock => NoToken::ServerError(format!("{why}; {}", why.remedy())),
+fn needs_person(needed: Needed) -> NoToken {
+    match needed.why {
+        Why::NeverConnected | Why::Refused(_) | Why::OtherApp => NoToken::ConsentRequired(needed),
+        Why::OtherLock => NoToken::ServerError(needed.to_string()),
     }
 }
 

@@ -187,7 +187,7 @@ async fn token(current: &Path, min_validity: i64, max_wait: i64) -> anyhow::Resu
             print(token.access_token.reveal())?;
             Ok(ExitCode::SUCCESS)
         }
-        Err(NoToken::ConsentRequired(why)) => bail!("{why}; {}", why.remedy()),
+        Err(NoToken::ConsentRequired(needed)) => bail!("{needed}"),
         Err(NoToken::ServerError(what)) => bail!(what),
         Err(NoToken::Unavailable { why, retry_after }) => bail!("{why} (try again in {retry_after} s)"),
     }

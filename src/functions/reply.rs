@@ -104,7 +104,7 @@ impl Reply {
         match self {
             Self::Alive | Self::Token(_) => String::new(),
             Self::Tick(tick) => tick.line.clone(),
-            Self::NoToken { no_token: NoToken::ConsentRequired(why), .. } => format!("{why}; {}", why.remedy()),
+            Self::NoToken { no_token: NoToken::ConsentRequired(needed), .. } => needed.to_string(),
             Self::NoToken { no_token: NoToken::ServerError(what) | NoToken::Unavailable { why: what, .. }, .. } => what.clone(),
             Self::Status(status) | Self::Overview(status) => status.summary.clone(),
             Self::ToExact { .. } => "a consent was begun, and the browser goes to Exact Online".to_owned(),

@@ -251,10 +251,10 @@ async fn every_reason_has_its_status_and_its_level() {
         (unavailable(25), 503, "temporarily_unavailable", "warn ", Some(25)),
         (unavailable(0), 503, "temporarily_unavailable", "warn ", Some(1)),
         (NoToken::ServerError("the ledger is damaged".to_owned()), 500, "server_error", "error ", None),
-        (NoToken::ConsentRequired(Why::NeverConnected), 409, "consent_required", "error ", None),
-        (NoToken::ConsentRequired(Why::Refused(Refusal::OldTokenUsed)), 409, "consent_required", "error ", None),
-        (NoToken::ConsentRequired(Why::OtherApp), 409, "consent_required", "error ", None),
-        (NoToken::ConsentRequired(Why::OtherLock), 409, "consent_required", "error ", None),
+        (NoToken::ConsentRequired(Why::NeverConnected.into()), 409, "consent_required", "error ", None),
+        (NoToken::ConsentRequired(Why::Refused(Refusal::OldTokenUsed).into()), 409, "consent_required", "error ", None),
+        (NoToken::ConsentRequired(Why::OtherApp.into()), 409, "consent_required", "error ", None),
+        (NoToken::ConsentRequired(Why::OtherLock.into()), 409, "consent_required", "error ", None),
     ] {
         let (got, headers, body, lines) = get_token(token(Err(no))).await;
         assert_eq!((got.as_u16(), &body["error"]), (status, &json!(error)));
@@ -271,7 +271,7 @@ async fn every_reason_has_its_status_and_its_level() {
 async fn who_must_connect_again_is_told_where() {
     for consent_url in [Some("https://made-up.example/api/Consent"), None] {
         let tell = |no| State::new(Ok(Arc::new(Stub { answer: Some(Err(no)), consent_url, ..Stub::default() })));
-        let (_, _, body, _) = get_token(tell(NoToken::ConsentRequired(Why::NeverConnected))).await;
+        let (_, _, body, _) = get_token(tell(NoToken::ConsentRequired(Why::NeverConnected.into()))).await;
         assert_eq!(body.get("consent_url").cloned(), consent_url.map(Value::from));
         let (_, _, body, _) = get_token(tell(NoToken::ServerError("the ledger is damaged".to_owned()))).await;
         assert!(body.get("consent_url").is_none(), "a log-in would not help");

@@ -1,13 +1,52 @@
 //! What a person is told while there is still time: the refresh token dies 30 days after its issue, and only a log-in brings another.
 
+use std::fmt;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::Refresher;
 use super::memory::View;
+use crate::token::credential::REFRESH_TOKEN_LIFETIME;
+use crate::token::schedule::Why;
 
 /// From this long before the end on, every tick, every caller and every look at the status hears of it. A chain that is well is renewed at the age of
 /// 7 days at the latest, so by then refreshes have failed, or nothing has run, for two weeks.
 pub const WARN_BEFORE: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// What else a person may do where a log-in is asked for. No name: it goes to callers and into the log.
+const WAITING: &str = "the tokens of another user's log-in are stored and wait to be confirmed: if that user is meant, say so on the page Consent, and \
+                       nobody has to log in; if not";
+
+/// Why nothing goes on without a person, and what that person has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Needed {
+    /// Why.
+    pub why: Why,
+    /// Whether a consent waits to be confirmed that may be all that is needed.
+    pub confirmation_waits: bool,
+}
+
+impl From<Why> for Needed {
+    fn from(why: Why) -> Self {
+        Self { why, confirmation_waits: false }
+    }
+}
+
+impl fmt::Display for Needed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (why, remedy) = (&self.why, self.why.remedy());
+        if self.confirmation_waits { write!(f, "{why}; {WAITING}: {remedy}") } else { write!(f, "{why}; {remedy}") }
+    }
+}
+
+impl View {
+    /// What a person has to do about it. Under another lock nothing is confirmed.
+    #[must_use]
+    pub fn needed(&self, why: Why) -> Needed {
+        let pending = self.ledger.as_ref().is_some_and(|ledger| ledger.consents.pending.is_some());
+        Needed { confirmation_waits: pending && why != Why::OtherLock, why }
+    }
+}
 
 impl Refresher {
     /// With the address of the page where a person connects again.
@@ -27,7 +66,14 @@ impl Refresher {
     #[must_use]
     pub fn ending(&self, view: &View) -> Option<String> {
         let credential = view.servable.as_deref().or(view.head.as_deref())?;
-        let end = credential.refresh_token_expires_at();
+        // Nearly every call ends here, and has not taken a hash for it.
+        let granted = credential.granted_at + REFRESH_TOKEN_LIFETIME;
+        let earliest =
+            view.ledger.as_ref().and_then(|ledger| ledger.issued).map_or(granted, |issued| granted.min(issued.at + REFRESH_TOKEN_LIFETIME));
+        if earliest.duration_since(view.now) > WARN_BEFORE {
+            return None;
+        }
+        let end = view.refresh_token_expires_at(credential);
         let left = end.duration_since(view.now);
         if left > WARN_BEFORE {
             return None;

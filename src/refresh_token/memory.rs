@@ -133,6 +133,12 @@ pub struct View {
 }
 
 impl View {
+    /// When the refresh token of a credential dies if it is not used, as far as the ledger and the credential know.
+    #[must_use]
+    pub fn refresh_token_expires_at(&self, credential: &Credential) -> Timestamp {
+        credential.refresh_token_expires_at(self.ledger.as_ref().and_then(|ledger| ledger.issued))
+    }
+
     /// Whether the store was looked at that long ago, or never.
     #[must_use]
     pub fn is_older(&self, age: Duration) -> bool {

@@ -127,7 +127,7 @@ impl Refresher {
             Some(Outcome::NotDue { .. } | Outcome::NeedsConsent(_)) | None => (false, "no refresh".to_owned()),
         };
         let (needs_more, then) = match next {
-            Some(Due::NeedsConsent(why)) => (true, format!("a person is needed: {why}; {}", why.remedy())),
+            Some(Due::NeedsConsent(why)) => (true, format!("a person is needed: {}", view.needed(why))),
             Some(Due::NotYet { until, why }) => (!is_ordinary(why), format!("next not before {}: {why}", seconds(until))),
             Some(Due::Now(reason)) => (false, format!("next as soon as possible: {reason}")),
             None => (true, "nothing is known of the chain".to_owned()),

@@ -100,8 +100,9 @@ impl Status {
         // The age of an imported token is not known until it has brought a pair.
         let Some(access) = &credential.access else { return };
         self.last_grant_at = Some(credential.granted_at);
-        self.refresh_token_expires_at = Some(credential.refresh_token_expires_at());
-        let days = credential.refresh_token_expires_at().duration_since(view.now).max(SignedDuration::ZERO).as_hours() / 24;
+        let end = view.refresh_token_expires_at(credential);
+        self.refresh_token_expires_at = Some(end);
+        let days = end.duration_since(view.now).max(SignedDuration::ZERO).as_hours() / 24;
         self.refresh_token_days_left = Some(days);
         self.access_token_expires_at = Some(access.expires_at);
         self.access_token_seconds_left = access.expires_at.duration_since(view.served_at).as_secs().max(0);

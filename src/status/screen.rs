@@ -28,6 +28,8 @@ impl fmt::Display for Status {
             None => writeln!(f, "access token    none yet")?,
         }
         match (self.refresh_token_days_left, self.refresh_token_expires_at) {
+            (_, Some(_)) if self.state == State::ConsentRequired => writeln!(f, "refresh token   refused by Exact Online")?,
+            (_, Some(until)) if self.at.is_some_and(|now| until <= now) => writeln!(f, "refresh token   ended {}", second(until))?,
             (Some(days), Some(until)) => writeln!(f, "refresh token   {days} days left, until {}", second(until))?,
             _ if self.base_url.is_some() => writeln!(f, "refresh token   has brought no pair yet, so its age is not known")?,
             _ => writeln!(f, "refresh token   none yet")?,
@@ -46,5 +48,25 @@ impl fmt::Display for Status {
         }
         writeln!(f, "store           {}", self.store)?;
         write!(f, "build           {}", self.build)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refresh_token_that_is_of_no_use_has_no_days_left() {
+        let now: Timestamp = "2026-11-23T17:20:00Z".parse().unwrap();
+        let told = |state, expires_at: &str| {
+            let expires_at = expires_at.parse().ok();
+            let status =
+                Status { state, at: Some(now), refresh_token_expires_at: expires_at, refresh_token_days_left: Some(29), ..Status::unknown() };
+            let screen = status.to_string();
+            screen.lines().find_map(|line| line.strip_prefix("refresh token   ")).map(str::to_owned).unwrap()
+        };
+        assert_eq!(told(State::Connected, "2026-12-23T17:00:00Z"), "29 days left, until 2026-12-23T17:00:00Z");
+        assert_eq!(told(State::Degraded, "2026-11-23T17:20:00Z"), "ended 2026-11-23T17:20:00Z");
+        assert_eq!(told(State::ConsentRequired, "2026-12-23T17:00:00Z"), "refused by Exact Online");
     }
 }

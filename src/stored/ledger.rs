@@ -7,7 +7,7 @@ use super::form::{form_by_twin, list, one, optional};
 use crate::token::consent::{Consents, MAX_USED, Pending, UsedState};
 use crate::token::ledger::{Backoff, BackoffCause, Dead, Failure, FailureKind, MAX_CANDIDATES, MAX_OPEN, Misconfigured, Refused, Today};
 use crate::token::reply::{Misconfiguration, NotSent, Refusal, Unclear};
-use crate::token::{AttemptId, Fingerprint, Ledger, LockId, OpenAttempt, Person, Pointer, VersionId};
+use crate::token::{AttemptId, Fingerprint, Issued, Ledger, LockId, OpenAttempt, Person, Pointer, VersionId};
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Ledger")]
@@ -42,6 +42,8 @@ struct LedgerForm {
     rebuilt_at: Option<Timestamp>,
     #[serde(default, with = "list")]
     recent_grants: Vec<Timestamp>,
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
+    issued: Option<Issued>,
     #[serde(default, with = "one")]
     consents: Consents,
     #[serde(with = "one")]
@@ -104,6 +106,15 @@ struct BackoffForm {
     count: u32,
     #[serde(with = "one")]
     until: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Issued")]
+struct IssuedForm {
+    #[serde(with = "one")]
+    fingerprint: Fingerprint,
+    #[serde(with = "one")]
+    at: Timestamp,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -267,6 +278,7 @@ form_by_twin!(Pending, PendingForm);
 form_by_twin!(Person, PersonForm);
 form_by_twin!(Refused, RefusedForm);
 form_by_twin!(Backoff, BackoffForm);
+form_by_twin!(Issued, IssuedForm);
 form_by_twin!(Today, TodayForm);
 form_by_twin!(Dead, DeadForm);
 form_by_twin!(Misconfigured, MisconfiguredForm);

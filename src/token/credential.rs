@@ -87,11 +87,23 @@ impl Credential {
         Fingerprint::of(&self.refresh_token)
     }
 
-    /// When the refresh token dies if it is not used.
+    /// When the refresh token dies if it is not used. `issued` is what the ledger knows: a grant that left the refresh token as it was made it no
+    /// younger.
     #[must_use]
-    pub fn refresh_token_expires_at(&self) -> Timestamp {
-        self.granted_at + REFRESH_TOKEN_LIFETIME
+    pub fn refresh_token_expires_at(&self, issued: Option<Issued>) -> Timestamp {
+        let earlier = issued.filter(|issued| issued.at < self.granted_at && issued.fingerprint == self.fingerprint());
+        earlier.map_or(self.granted_at, |issued| issued.at) + REFRESH_TOKEN_LIFETIME
     }
+}
+
+/// Since when a refresh token is known. Its credential tells only when it was granted last, and Exact may grant an access token and leave the refresh
+/// token as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Issued {
+    /// Of the refresh token.
+    pub fingerprint: Fingerprint,
+    /// When it first came.
+    pub at: Timestamp,
 }
 
 /// Which app at which Exact site a chain belongs to, and, once it is known, which Exact user gave the consent.

@@ -5,7 +5,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::consent::{Consents, UNCONFIRMED};
-use super::credential::{AttemptId, Credential, Fingerprint, LockId, VersionId};
+use super::credential::{AttemptId, Credential, Fingerprint, Issued, LockId, VersionId};
 use super::reply::{Misconfiguration, NotSent, Refusal, Unclear};
 use super::retry;
 
@@ -59,6 +59,8 @@ pub struct Ledger {
     pub rebuilt_at: Option<Timestamp>,
     /// The latest grants that became the head, oldest first; for a person to look at, nothing follows from them.
     pub recent_grants: Vec<Timestamp>,
+    /// Since when the refresh token is known that was sent last: it counts where a grant left that as it was.
+    pub issued: Option<Issued>,
     /// What is known of consents.
     pub consents: Consents,
     /// The lock that guards this ledger.
@@ -278,6 +280,7 @@ impl Ledger {
             last_failure: None,
             rebuilt_at: None,
             recent_grants: Vec::new(),
+            issued: None,
             consents: Consents::default(),
             lock_id,
             writer: writer.to_owned(),
@@ -323,6 +326,11 @@ impl Ledger {
     /// Announces a request: the attempt is open and its budget is spent, whatever happens to the process from here on.
     pub fn announce(&mut self, id: AttemptId, fingerprint: Fingerprint, now: Timestamp) {
         let is_retry = self.is_probing(now);
+        if let Some(head) = self.head.as_ref().filter(|head| head.fingerprint == fingerprint)
+            && self.issued.is_none_or(|issued| issued.fingerprint != fingerprint)
+        {
+            self.issued = Some(Issued { fingerprint, at: head.granted_at });
+        }
         self.open.push(OpenAttempt { id, fingerprint, opened: now, quarantine_until: now + QUARANTINE, unclear_since: None, code_in: None });
         if self.open.len() > MAX_OPEN {
             let oldest_settled = self.open.iter().position(|attempt| attempt.unclear_since.is_some()).unwrap_or(0);

@@ -17,7 +17,7 @@ pub mod schedule;
 pub mod secret;
 
 pub use consent::Person;
-pub use credential::{AccessToken, AttemptId, ChainIdentity, Credential, Fingerprint, LockId, VersionId};
+pub use credential::{AccessToken, AttemptId, ChainIdentity, Credential, Fingerprint, Issued, LockId, VersionId};
 pub use ledger::{Ledger, OpenAttempt, Pointer};
 pub use reply::{CodeReply, Grant, Reply};
 pub use secret::Secret;

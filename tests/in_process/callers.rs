@@ -256,7 +256,7 @@ fn i8_after_a_failure_the_token_at_hand_is_handed_out_with_a_warning() {
 fn before_the_first_consent_a_caller_is_told_so() {
     let world = World::new(Config::default());
     undisturbed(&world, |refresher, _| async move {
-        assert_eq!(refresher.get_token(Ask::default()).await.unwrap_err(), NoToken::ConsentRequired(Why::NeverConnected));
+        assert_eq!(refresher.get_token(Ask::default()).await.unwrap_err(), NoToken::ConsentRequired(Why::NeverConnected.into()));
         assert!(refresher.tick().await.failed);
     });
     assert!(world.state().exact.log().is_empty());

@@ -4,12 +4,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use exact_token_broker::get_token::{Ask, NoToken};
 use exact_token_broker::refresh_token::Refresher;
 use exact_token_broker::status::{LOOK, State, Status};
 use exact_token_broker::telemetry::{self, Sink, Stream};
 use exact_token_broker::token::schedule::Mode;
 use jiff::SignedDuration;
-use simulators::exact_online::Config;
+use simulators::exact_online::{self, Config, OddGrant};
 
 use super::day::{HOUR, at_once, connected, ticks, undisturbed};
 use super::life::{Fault, How, Plan, live};
@@ -130,6 +131,55 @@ fn a_caller_hears_of_it_beside_his_token() {
             assert_eq!(status.summary.contains(PAGE), warned, "{}", status.summary);
             assert!(status.servable);
         }
+    });
+}
+
+#[test]
+fn a_caller_who_gets_no_token_hears_of_it_as_well() {
+    for (age, expected) in [(23 * DAY - HOUR, None), (23 * DAY + 60, Some("ends at")), (30 * DAY, Some("were over at"))] {
+        let world = stuck(SignedDuration::from_secs(age));
+        undisturbed(&world, |refresher, _| async move {
+            let refresher = at_page(refresher, Some(PAGE));
+            let Err(NoToken::Unavailable { why, retry_after }) = refresher.get_token(Ask::default()).await else { panic!("{age}") };
+            assert!(why.contains("not writable") && retry_after >= 1, "{why}");
+            assert_eq!((expected.is_some_and(|said| why.contains(said)), why.contains(PAGE)), (expected.is_some(), expected.is_some()), "{why}");
+            // And who does not wait at all.
+            let Err(NoToken::Unavailable { why, .. }) = refresher.get_token(at_once()).await else { panic!("{age}") };
+            assert_eq!(why.contains(PAGE), expected.is_some(), "{why}");
+            refresher.finish().await;
+        });
+    }
+}
+
+/// Exact may grant an access token and leave the refresh token as it was: that one's 30 days go on from its issue.
+#[test]
+fn a_refresh_token_that_a_grant_left_as_it_was_is_as_old_as_before() {
+    let world = connected(Config::default());
+    let issued = world.state().now;
+    for day in 1..=3 {
+        world.state().exact.script(exact_online::Fault::Odd(OddGrant::UnchangedRefreshToken));
+        let mut state = world.state();
+        state.now = issued + SignedDuration::from_secs(8 * day * DAY);
+        drop(state);
+        undisturbed(&world, |refresher, _| async move {
+            let refresher = at_page(refresher, Some(PAGE));
+            assert!(!refresher.tick().await.failed);
+            let status = Status::soon(&refresher).await;
+            let end = status.refresh_token_expires_at.unwrap();
+            assert!(end.duration_since(issued).as_secs() / DAY <= 30, "{day}: {end}");
+            assert_eq!(status.refresh_token_days_left, Some(30 - 8 * day), "{day}");
+            let warned = day == 3;
+            assert_eq!((status.state == State::Degraded, status.summary.contains(PAGE)), (warned, warned), "{}", status.summary);
+            let token = refresher.get_token(at_once()).await.unwrap();
+            assert_eq!(token.warnings.iter().any(|warning| warning.contains("the refresh token ends at")), warned, "{:?}", token.warnings);
+        });
+    }
+    // The next grant brings a new one, whose 30 days begin.
+    world.state().now += SignedDuration::from_secs(DAY);
+    undisturbed(&world, |refresher, _| async move {
+        assert!(!refresher.tick().await.failed);
+        let status = Status::soon(&refresher).await;
+        assert_eq!((status.state, status.refresh_token_days_left), (State::Connected, Some(30)), "{}", status.summary);
     });
 }
 

@@ -66,7 +66,7 @@ fn i4_a_revoked_chain_costs_two_requests_and_then_a_probe_after_1_6_24_h_and_dai
             let (_, seen) = tokio::join!(ticks(&refresher, &doubles, 4 * DAY), calls(&refresher, &doubles, 600, 4 * DAY));
             seen
         });
-        assert_eq!(seen.told, Some(NoToken::ConsentRequired(Why::Refused(Refusal::InvalidChain))));
+        assert_eq!(seen.told, Some(NoToken::ConsentRequired(Why::Refused(Refusal::InvalidChain).into())));
         let sent = seconds_of(&requests_since(&world, since), since);
         assert_eq!(sent.len(), 2 + 5, "two refusals, and probes after 1, 6, 24, 48 and 72 h: {sent:?}");
         assert!((60..=600).contains(&(sent[1] - sent[0])), "{sent:?}");

@@ -3,6 +3,7 @@
 //! [`html!`] escapes whatever it is given; the two texts that go in as they are stand here, and are constants. A name that came from Exact is put into
 //! a `bdi` besides, so that writing from right to left turns nothing around it.
 
+mod life;
 mod outcome;
 mod overview;
 mod time_line;

@@ -4,14 +4,16 @@ use maud::{Markup, html};
 
 use crate::status::{PendingConsent, State, Status};
 
+use super::life::Life;
 use super::{Page, moment, name, now, sentence, span, time_line};
-
-/// Days before the refresh token's end from which on a person should not wait for the refreshes to mend themselves.
-const SOON: i64 = 7;
 
 pub(super) fn page(status: &Status) -> Page {
     let stored = status.base_url.is_some();
+    let life = Life::of(status);
+    let in_use = matches!(status.state, State::Connected | State::Degraded) && !matches!(life, Life::Over(_));
     let heading = match status.state {
+        // No refresh can go well any more, and a token that lives, lives for minutes.
+        State::Connected | State::Degraded if matches!(life, Life::Over(_)) => "Exact Online has to be connected again",
         State::Connected => "Exact Online is connected",
         State::Degraded if stored => "Exact Online is connected, but something is wrong",
         State::Degraded => "It is not known whether Exact Online is connected",
@@ -25,10 +27,10 @@ pub(super) fn page(status: &Status) -> Page {
             p { (sentence(&status.summary)) }
         }
         @if let Some(pending) = &status.pending_consent {
-            (waiting(pending))
+            (waiting(pending, in_use))
         }
         h2 { "What needs doing" }
-        p { (to_do(status)) }
+        p { (to_do(status, life, in_use)) }
         // Without an action it goes to this very address, whose function key then stands in no page.
         form method="post" { button { (button) } }
         p { "You log in at Exact Online and come back here, within 10 minutes and in this browser." }
@@ -37,19 +39,20 @@ pub(super) fn page(status: &Status) -> Page {
             (figure)
         }
         h2 { "Details" }
-        (details(status))
+        (details(status, life))
     };
     Page { heading, main }
 }
 
 /// Forms without an action, as the one below.
-fn waiting(pending: &PendingConsent) -> Markup {
+fn waiting(pending: &PendingConsent, in_use: bool) -> Markup {
+    let before = if in_use { "the user whose tokens are in use" } else { "the user who was connected before" };
     html! {
         h2 { "Is another user meant?" }
         p {
             (name(pending.user.as_deref().unwrap_or_default(), "Somebody whose name Exact Online did not tell"))
             @if let Some(company) = pending.company.as_deref().filter(|company| !company.is_empty()) { " of " (name(company, "")) }
-            " logged in on " (moment(pending.granted_at)) ", and not the user whose tokens are in use. The new tokens are stored and not used yet. "
+            " logged in on " (moment(pending.granted_at)) ", and not " (before) ". The new tokens are stored and not used yet. "
             "What is loaded from then on is what the new user may see."
         }
         form method="post" {
@@ -63,27 +66,41 @@ fn waiting(pending: &PendingConsent) -> Markup {
     }
 }
 
-fn to_do(status: &Status) -> String {
+fn to_do(status: &Status, life: Life, in_use: bool) -> String {
     if status.unsaved_grant {
         return "Do not restart the app: the newest tokens are in its memory only. Mend the token store, as the log says; they are stored as soon as it takes them.".to_owned();
     }
-    match (status.state, status.refresh_token_days_left) {
-        (State::Connected | State::Degraded, _) if status.pending_consent.is_some() => "Say whether the other user is meant.".to_owned(),
-        (State::NeverConnected, _) => "Press the button and log in as a user who may see all that has to be loaded.".to_owned(),
-        (State::ConsentRequired, _) => "Press the button and log in. Until then no new token can be fetched.".to_owned(),
-        (State::Misconfigured, _) => "First look at what is named above. Connect again only if the settings are as they are meant to be.".to_owned(),
-        (State::Connected | State::Degraded, Some(days)) if days <= SOON => {
-            format!("Connect again within {}, unless a refresh goes well before: then the refresh token ends.", days_of(days))
-        }
-        (State::Connected, _) => "Nothing.".to_owned(),
-        (State::Degraded, _) if status.servable => {
-            "Nothing at once: tokens are still handed out, and what failed is tried again by itself. If it stays so, the log says more.".to_owned()
-        }
-        (State::Degraded, _) => "What failed is tried again by itself. If it stays so, the log says more.".to_owned(),
+    if status.pending_consent.is_some() {
+        let what = match status.state {
+            _ if in_use => "Say whether the other user is meant.",
+            State::Connected | State::Degraded | State::ConsentRequired | State::NeverConnected => {
+                "Say whether the other user is meant: then nobody has to log in. If not, press the button below and log in. Until one of the two is \
+                 done no new token can be fetched."
+            }
+            State::Misconfigured => "Look at what is named above, and say whether the other user is meant: then nobody has to log in for that.",
+        };
+        return what.to_owned();
     }
+    let what = match (status.state, life.soon_over()) {
+        (State::NeverConnected, _) => "Press the button and log in as a user who may see all that has to be loaded.",
+        (State::ConsentRequired, _) => "Press the button and log in. Until then no new token can be fetched.",
+        (State::Misconfigured, _) => "First look at what is named above. Connect again only if the settings are as they are meant to be.",
+        (State::Connected | State::Degraded, _) if matches!(life, Life::Over(_)) => {
+            "Press the button and log in: the refresh token has ended, and no new token can be fetched."
+        }
+        (State::Connected | State::Degraded, Some(left)) => {
+            return format!("Connect again within {}, unless a refresh goes well before: then the refresh token ends.", span(left));
+        }
+        (State::Connected, None) => "Nothing.",
+        (State::Degraded, None) if status.servable => {
+            "Nothing at once: tokens are still handed out, and what failed is tried again by itself. If it stays so, the log says more."
+        }
+        (State::Degraded, None) => "What failed is tried again by itself. If it stays so, the log says more.",
+    };
+    what.to_owned()
 }
 
-fn details(status: &Status) -> Markup {
+fn details(status: &Status, life: Life) -> Markup {
     let not_told = if status.base_url.is_some() {
         "not known: Exact Online did not tell, or the connection was not begun with a log-in here"
     } else {
@@ -102,18 +119,25 @@ fn details(status: &Status) -> Markup {
                 @match status.access_token_expires_at {
                     None => "none yet",
                     Some(until) if until <= now(status) || status.access_token_seconds_left == 0 => {
-                        "ended " (moment(until)) "; the next is fetched by the timer or for the next caller"
+                        "ended " (moment(until))
+                        @match status.state {
+                            State::Connected | State::Degraded if !matches!(life, Life::Over(_)) => {
+                                "; the next is fetched by the timer or for the next caller"
+                            }
+                            _ => "; no other can be fetched until what needs doing is done",
+                        }
                     }
                     Some(until) => { "valid until " (moment(until)) ", for " (span(until.duration_since(now(status)))) }
                 }
             }
             dt { "Refresh token" }
             dd {
-                @match (status.refresh_token_expires_at, status.refresh_token_days_left) {
-                    (Some(until), _) if until <= now(status) => { "ended " (moment(until)) }
-                    (Some(until), Some(days)) => { "good until " (moment(until)) ", " (days_of(days)) " left" }
-                    _ if status.base_url.is_some() => "has brought no pair yet, so its age is not known",
-                    _ => "none yet",
+                @match life {
+                    Life::Refused => "refused by Exact Online",
+                    Life::Over(end) => { "ended " (moment(end)) }
+                    Life::Until { end, left } => { "good until " (moment(end)) ", " (span(left)) " left" }
+                    Life::Unknown if status.base_url.is_some() => "has brought no pair yet, so its age is not known",
+                    Life::Unknown => "none yet",
                 }
             }
             dt { "Last refresh" }
@@ -134,8 +158,4 @@ fn last_refresh(status: &Status) -> Markup {
             "; since then " (times) " without success, the last: " (what)
         }
     }
-}
-
-fn days_of(days: i64) -> String {
-    format!("{days} {}", if days == 1 { "day" } else { "days" })
 }

@@ -7,7 +7,8 @@ use maud::{Markup, html};
 
 use crate::status::Status;
 
-use super::{now, span};
+use super::life::Life;
+use super::span;
 
 /// An unused refresh token dies after this.
 const AHEAD: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -24,14 +25,19 @@ const LATE: i64 = 250;
 
 /// None where there is nothing to draw.
 pub(super) fn figure(status: &Status) -> Option<Markup> {
-    let now = self::now(status);
+    let now = super::now(status);
     let mut grants: Vec<Timestamp> = status.recent_grants.iter().map(|at| (*at).min(now)).collect();
     grants.sort();
     if grants.is_empty() && status.refresh_token_expires_at.is_none() {
         return None;
     }
     let past = grants.first().map_or(LEAST_PAST, |oldest| now.duration_since(*oldest)).max(LEAST_PAST);
-    let end = status.refresh_token_expires_at.map(|end| (end, NOW + share(end.duration_since(now), AHEAD, RIGHT - NOW)));
+    // What is ahead of a token that Exact has refused is not drawn.
+    let end = match Life::of(status) {
+        Life::Over(_) => Some(("has ended".to_owned(), NOW)),
+        Life::Until { left, .. } => Some((format!("{} left", span(left)), NOW + share(left, AHEAD, RIGHT - NOW))),
+        Life::Unknown | Life::Refused => None,
+    };
     Some(html! {
         figure {
             svg viewBox="0 0 360 92" role="img" aria-labelledby="time-line" aria-describedby="time-line-in-words" {
@@ -41,11 +47,11 @@ pub(super) fn figure(status: &Status) -> Option<Markup> {
                     @let x = NOW - share(now.duration_since(*at), past, NOW - LEFT);
                     line class="grant" x1=(x) y1="38" x2=(x) y2="62" {}
                 }
-                @if let Some((at, x)) = end {
+                @if let Some((said, x)) = end {
                     line class="life" x1=(NOW) y1="50" x2=(x) y2="50" {}
                     line class="now" x1=(x) y1="38" x2=(x) y2="62" {}
                     text x=(if x < LATE { x.max(BESIDE_NOW) } else { x }) y="22" text-anchor=(if x < LATE { "start" } else { "end" }) {
-                        @if at > now { (span(at.duration_since(now))) " left" } @else { "has ended" }
+                        (said)
                     }
                 }
                 line class="now" x1=(NOW) y1="30" x2=(NOW) y2="70" {}
@@ -73,15 +79,13 @@ fn refreshes(grants: &[Timestamp], now: Timestamp) -> String {
 }
 
 fn life(status: &Status) -> String {
-    match status.refresh_token_expires_at {
-        Some(end) if end > now(status) => {
-            format!(
-                "The refresh token is good for {} more if it is not used; each use brings a new one, good for 30 days.",
-                span(end.duration_since(now(status)))
-            )
+    match Life::of(status) {
+        Life::Until { left, .. } => {
+            format!("The refresh token is good for {} more if it is not used; each use brings a new one, good for 30 days.", span(left))
         }
-        Some(_) => "The refresh token has ended.".to_owned(),
-        None => "How long the refresh token is good for is not known.".to_owned(),
+        Life::Over(_) => "The refresh token has ended.".to_owned(),
+        Life::Refused => "Exact Online has refused the refresh token.".to_owned(),
+        Life::Unknown => "How long the refresh token is good for is not known.".to_owned(),
     }
 }
 

@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use crate::token::consent::{Consents, Pending, UsedState};
 use crate::token::ledger::{Backoff, BackoffCause, Dead, Failure, FailureKind, Misconfigured, Refused, Today};
 use crate::token::reply::{Misconfiguration, NotSent, Refusal, Unclear};
-use crate::token::{AccessToken, AttemptId, ChainIdentity, Credential, Fingerprint, Ledger, LockId, OpenAttempt, Person, Pointer, Secret, VersionId};
+use crate::token::{
+    AccessToken, AttemptId, ChainIdentity, Credential, Fingerprint, Issued, Ledger, LockId, OpenAttempt, Person, Pointer, Secret, VersionId,
+};
 
 /// How far values may go beyond what is read back.
 #[derive(Clone, Copy)]
@@ -172,11 +174,12 @@ pub(super) fn ledger(reach: Reach) -> impl Strategy<Value = Ledger> {
         option::of(failure),
         option::of(time(reach)),
     );
-    (order, failures, (vec(time(reach), 0..=lists[2]), consents(reach)), text(), text()).prop_map(
+    let issued = option::of((fingerprint(), time(reach)).prop_map(|(fingerprint, at)| Issued { fingerprint, at }));
+    (order, failures, (vec(time(reach), 0..=lists[2]), issued, consents(reach)), text(), text()).prop_map(
         |(
             (epoch, generation, head, candidates, open, ungranted, today),
             (refusals, backoff, dead, misconfigured, clock_behind_since, last_failure, rebuilt_at),
-            (recent_grants, consents),
+            (recent_grants, issued, consents),
             lock_id,
             writer,
         )| Ledger {
@@ -195,6 +198,7 @@ pub(super) fn ledger(reach: Reach) -> impl Strategy<Value = Ledger> {
             last_failure,
             rebuilt_at,
             recent_grants,
+            issued,
             consents,
             lock_id: LockId(lock_id),
             writer,

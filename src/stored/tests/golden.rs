@@ -7,7 +7,7 @@ use super::assert_same;
 use crate::token::consent::Consents;
 use crate::token::ledger::{BackoffCause, FailureKind, Today};
 use crate::token::reply::{Misconfiguration, NotSent, Refusal, Unclear};
-use crate::token::{AttemptId, VersionId};
+use crate::token::{AttemptId, Fingerprint, Issued, VersionId};
 
 pub(super) const ALL: [&str; 3] = [CREDENTIAL, LEDGER, EMBEDDED];
 
@@ -198,6 +198,23 @@ fn a_ledger_without_consents() {
     let (_, after) = rest.split_once("  \"lock_id\"").unwrap();
     let ledger = ledger_from_json(&format!("{before}  \"lock_id\"{after}")).unwrap();
     assert_eq!((ledger.generation, ledger.recent_grants.len(), ledger.consents), (42, 0, Consents::default()));
+}
+
+/// Written since the age of a refresh token is kept that a grant leaves as it was.
+pub(super) fn ledger_with_issued() -> String {
+    let (before, after) = LEDGER.split_once("  \"consents\"").unwrap();
+    let issued = "  \"issued\": {\n    \"fingerprint\": \"000102030405060708090a0b0c0d0e0f\",\n    \"at\": \"2026-11-20T08:00:00Z\"\n  },\n";
+    format!("{before}{issued}  \"consents\"{after}")
+}
+
+#[test]
+fn a_ledger_that_knows_the_age_of_its_refresh_token() {
+    let document = ledger_with_issued();
+    let ledger = ledger_from_json(&document).unwrap();
+    let fingerprint = Fingerprint([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+    assert_eq!(ledger.issued, Some(Issued { fingerprint, at: "2026-11-20T08:00:00Z".parse().unwrap() }));
+    assert_eq!(ledger_to_json(&ledger), document);
+    assert_eq!(ledger_from_json(LEDGER).unwrap().issued, None);
 }
 
 #[test]

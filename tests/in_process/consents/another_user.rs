@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use exact_token_broker::consent::{Connected, Decision, Finished, Problem, Waiting};
-use exact_token_broker::get_token::Ask;
+use exact_token_broker::get_token::{Ask, NoToken};
 use exact_token_broker::status::{State, Status};
 use exact_token_broker::token::{Secret, VersionId};
 use simulators::exact_online::Config;
@@ -34,6 +34,28 @@ fn another_users_consent_waits_to_be_confirmed_and_the_old_chain_goes_on() {
         assert_eq!(token.access_token.reveal(), "made-up-access-of-code-1");
         assert_eq!(problem(consent(&refresher, &exact).decide(signed(Some(&begun.cookie)), Decision::Connect).await), Problem::NothingToConfirm);
         assert!(ticks(&refresher, &doubles, 1_300).await.iter().all(|tick| !tick.failed));
+    });
+}
+
+/// In the world of this test the second log-in has ended the first chain: Exact knows but one user.
+#[test]
+fn where_a_word_would_do_nobody_is_sent_to_log_in_without_hearing_of_it() {
+    let world = World::new(Config::default());
+    undisturbed(&world, |refresher, doubles| async move {
+        let exact = Exact::of(&doubles.world);
+        another_logs_in(&refresher, &exact).await;
+        let last = ticks(&refresher, &doubles, 1_900).await.pop().unwrap();
+        assert!(last.failed && last.line.contains("a person is needed") && last.line.contains("wait to be confirmed"), "{}", last.line);
+        assert!(!last.line.contains("Made Up"), "no name goes into the log: {}", last.line);
+        let Err(NoToken::ConsentRequired(needed)) = refresher.get_token(at_once()).await else { panic!("the chain is dead") };
+        let said = needed.to_string();
+        assert!(said.contains("wait to be confirmed") && said.contains("nobody has to log in; if not: a person must log in"), "{said}");
+
+        let waiting = Status::of(&refresher).await.pending_consent.unwrap();
+        let decided = consent(&refresher, &exact).decide(Waiting::Named(VersionId(waiting.version)), Decision::LeaveIt).await;
+        assert!(matches!(decided, Ok(Finished::LeftAsItWas)), "{decided:?}");
+        let Err(NoToken::ConsentRequired(needed)) = refresher.get_token(at_once()).await else { panic!("the chain is dead") };
+        assert!(!needed.to_string().contains("confirmed"), "{needed}");
     });
 }
 

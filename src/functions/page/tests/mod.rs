@@ -12,7 +12,7 @@ use expect_test::Expect;
 use tokio::sync::mpsc;
 
 use crate::consent::{Connected, Failed, Finished, Problem};
-use crate::status::{State as Chain, Status};
+use crate::status::{PendingConsent, State as Chain, Status};
 use crate::telemetry::{self, Stream};
 use crate::token::{Person, Secret};
 

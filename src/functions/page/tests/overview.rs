@@ -85,12 +85,17 @@ async fn the_whole_overview() {
 
 #[tokio::test]
 async fn each_state_has_its_heading_and_its_button() {
-    let of = |state, left: Option<i64>| Status { state, summary: "made-up summary".to_owned(), refresh_token_days_left: left, ..connected_status() };
+    let of = |state, days: Option<i64>| Status {
+        state,
+        summary: "made-up summary".to_owned(),
+        refresh_token_expires_at: days.map(|days| now() + minutes(1440 * days)),
+        ..connected_status()
+    };
     let never = Status { state: Chain::NeverConnected, at: Some(now()), ..Status::unknown() };
     for (status, heading, button, to_do) in [
         (of(Chain::Connected, Some(29)), "Exact Online is connected", "Connect again", "Nothing."),
         (of(Chain::Degraded, Some(29)), "connected, but something is wrong", "Connect again", "tried again by itself"),
-        (of(Chain::Degraded, Some(1)), "connected, but something is wrong", "Connect again", "within 1 day,"),
+        (of(Chain::Degraded, Some(1)), "connected, but something is wrong", "Connect again", "within 24 hours,"),
         (of(Chain::ConsentRequired, Some(0)), "has to be connected again", "Connect again", "Press the button"),
         (of(Chain::Misconfigured, None), "set up wrongly", "Connect again", "First look"),
         (never, "not connected yet", "Connect to Exact Online", "Press the button"),
@@ -113,4 +118,81 @@ async fn failures_since_the_last_refresh_are_told() {
     let ended = Status { access_token_seconds_left: 0, refresh_token_expires_at: Some(now()), ..connected_status() };
     let got = ask(overview(ended), "GET", "/api/Consent").await;
     assert_eq!(got.html.matches("<dd>ended <time").count(), 2, "{}", got.html);
+}
+
+/// A chain that is dead, whatever its refresh token's age would allow; and one whose 30 days are over.
+#[tokio::test]
+async fn of_a_token_that_is_of_no_use_nothing_is_promised() {
+    let ended = |state, expires_at| Status {
+        state,
+        summary: "made-up summary".to_owned(),
+        servable: false,
+        access_token_seconds_left: 0,
+        access_token_expires_at: Some(now() - minutes(60)),
+        refresh_token_expires_at: Some(expires_at),
+        ..connected_status()
+    };
+    let (later, before) = (now() + minutes(29 * 1440), now() - minutes(60));
+    for (status, token, ahead) in [
+        (ended(Chain::ConsentRequired, later), "<dd>refused by Exact Online</dd>", "Exact Online has refused the refresh token."),
+        (ended(Chain::ConsentRequired, before), "<dd>refused by Exact Online</dd>", "Exact Online has refused the refresh token."),
+        (ended(Chain::Degraded, before), "<dd>ended <time", "The refresh token has ended."),
+        (ended(Chain::Connected, before), "<dd>ended <time", "The refresh token has ended."),
+    ] {
+        let got = ask(overview(status), "GET", "/api/Consent").await.html;
+        for said in ["<h1>Exact Online has to be connected again</h1>", "<p>Press the button and log in", token, ahead, "no other can be fetched"] {
+            assert!(got.contains(said), "{said} {got}");
+        }
+        for wrong in ["left<", "good until", "good for", "fetched by the timer", "within", "but something is wrong"] {
+            assert!(!got.replace("within 10 minutes and in this browser", "").contains(wrong), "{wrong} {got}");
+        }
+    }
+}
+
+/// By the rule of log and status: from 168 hours on.
+#[tokio::test]
+async fn the_time_that_is_left_is_told_in_the_unit_that_counts() {
+    for (left, said) in [
+        (7 * 1440 + 1, "Nothing at once"),
+        (7 * 1440, "Connect again within 7 days, unless"),
+        (6 * 1440 + 1439, "Connect again within 6 days, unless"),
+        (2 * 1440 - 1, "Connect again within 47 hours, unless"),
+        (11 * 60 + 30, "Connect again within 11 hours, unless"),
+        (59, "Connect again within 59 minutes, unless"),
+        (0, "Press the button and log in: the refresh token has ended"),
+    ] {
+        let expires_at = Some(now() + minutes(left));
+        let status = Status { state: Chain::Degraded, refresh_token_expires_at: expires_at, ..connected_status() };
+        let got = ask(overview(status), "GET", "/api/Consent").await.html;
+        assert!(got.contains(said), "{said} {got}");
+    }
+}
+
+/// With a click on what waits all is well, whatever became of the chain before.
+#[tokio::test]
+async fn a_pair_that_waits_to_be_confirmed_comes_first_in_every_state() {
+    let pending = || PendingConsent {
+        version: "17-made-up".to_owned(),
+        user: Some("Made Up Too".to_owned()),
+        company: Some("Made-up Trading B.V.".to_owned()),
+        granted_at: now() - minutes(60),
+    };
+    let before = now() - minutes(1);
+    let in_use = "not the user whose tokens are in use.";
+    let not_in_use = "not the user who was connected before.";
+    let nobody = "Say whether the other user is meant: then nobody has to log in.";
+    for (state, expires_at, who, to_do) in [
+        (Chain::Connected, now() + minutes(29 * 1440), in_use, "<p>Say whether the other user is meant.</p>"),
+        (Chain::Degraded, now() + minutes(60), in_use, "<p>Say whether the other user is meant.</p>"),
+        (Chain::Degraded, before, not_in_use, nobody),
+        (Chain::ConsentRequired, now() + minutes(29 * 1440), not_in_use, nobody),
+        (Chain::NeverConnected, before, not_in_use, nobody),
+        (Chain::Misconfigured, before, not_in_use, "Look at what is named above, and say whether the other user is meant"),
+    ] {
+        let status = Status { state, refresh_token_expires_at: Some(expires_at), pending_consent: Some(pending()), ..connected_status() };
+        let got = ask(overview(status), "GET", "/api/Consent").await.html;
+        assert!(got.contains(who) && got.contains(to_do), "{state:?} {got}");
+        assert!(!got.contains("Press the button and log in"), "{state:?} {got}");
+        assert_eq!(got.matches("<button>").count(), 3, "{got}");
+    }
 }

@@ -261,8 +261,28 @@ impl std::fmt::Debug for Consent {
 #[must_use]
 pub fn named(person: Option<&Person>) -> String {
     match person {
-        Some(person) if !person.company.is_empty() => format!("{} ({}) of {}", person.name, person.login, person.company),
+        // The log-in last: many a company ends with a full stop, and a sentence may end here.
+        Some(person) if !person.company.is_empty() => format!("{} of {} ({})", person.name, person.company, person.login),
         Some(person) => format!("{} ({})", person.name, person.login),
         None => "somebody whose name Exact Online did not tell".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_may_end_after_a_name() {
+        let person = |company: &str| Person {
+            id: "made-up-id".to_owned(),
+            name: "Made Up".to_owned(),
+            login: "made.up".to_owned(),
+            company: company.to_owned(),
+            division: 1,
+        };
+        assert_eq!(named(Some(&person("Made-up Trading B.V."))), "Made Up of Made-up Trading B.V. (made.up)");
+        assert_eq!(named(Some(&person(""))), "Made Up (made.up)");
+        assert!(!named(None).ends_with('.'));
     }
 }

@@ -23,7 +23,9 @@ pub(super) fn of_host(event: &EventKind) -> Option<Line> {
         // An exit that is not followed by a start is the demo's own stop, or Ctrl+C, which reaches the handler as well.
         EventKind::HandlerExited { respawned: false, .. } | EventKind::NextTick { .. } => return None,
         EventKind::HttpForwarded { method, path, status, .. } => {
-            Line::plain(Who::Host, format!("somebody else's {method} {path}: answered {status}"))
+            // Two pages are for browsers: most likely it is the reader's own.
+            let from = if path.starts_with("/api/Consent") { "a browser" } else { "another caller" };
+            Line::plain(Who::Host, format!("{from}: {method} {path}, answered {status}"))
         }
         EventKind::Console(line) if !line.shown => return None,
         EventKind::Console(line) => {
@@ -77,6 +79,17 @@ mod tests {
         let line = "info refresh_token::tick: holding: until then seconds=2 function=RefreshToken invocation=83a33220";
         assert_eq!(message(line), "holding: until then seconds=2");
         assert_eq!(message("something else"), "something else");
+    }
+
+    #[test]
+    fn a_click_of_the_reader_is_not_somebody_elses() {
+        let said = |method: &str, path: &str| {
+            let (method, path) = (method.to_owned(), path.to_owned());
+            of_host(&EventKind::HttpForwarded { method, path, status: 303, duration: std::time::Duration::ZERO }).map(|line| line.text)
+        };
+        assert_eq!(said("POST", "/api/Consent").as_deref(), Some("a browser: POST /api/Consent, answered 303"));
+        assert_eq!(said("GET", "/api/ConsentCallback").as_deref(), Some("a browser: GET /api/ConsentCallback, answered 303"));
+        assert_eq!(said("GET", "/api/GetToken").as_deref(), Some("another caller: GET /api/GetToken, answered 303"));
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub struct Fates {
     pub misplaced: bool,
     /// How often a person consents although nobody asked.
     pub consents: Option<Duration>,
+    /// How often a person brings a token from elsewhere although nobody asked. Where this happens they sometimes do so when asked, too.
+    pub imports: Option<Duration>,
     /// How often the timer's listener fails over.
     pub failed_over: Option<Duration>,
 }
@@ -89,6 +91,8 @@ impl Scenario {
             wild_clocks: random.chance(2_000),
             misplaced: random.chance(500),
             consents: minutes(&mut random, 1_500, 100, 400),
+            // Drawn apart from the rest.
+            imports: minutes(&mut Random::new(seed ^ 10), 1_500, 60, 300),
             failed_over: minutes(&mut random, 3_000, 30, 180),
         };
         let callers = Callers {
@@ -109,8 +113,17 @@ impl Scenario {
         let mut random = scenario.random.clone();
         let from = scenario.start + random.seconds(3_600, 2 * 3_600);
         let calm_from = scenario.start + Duration::from_hours(8);
-        let fates =
-            Fates { most: 2, scaled: None, killed: None, frozen: None, wild_clocks: false, misplaced: false, consents: None, failed_over: None };
+        let fates = Fates {
+            most: 2,
+            scaled: None,
+            killed: None,
+            frozen: None,
+            wild_clocks: false,
+            misplaced: false,
+            consents: None,
+            imports: None,
+            failed_over: None,
+        };
         Self {
             exact: Config { both_answered: Duration::ZERO, ..scenario.exact },
             mode,

@@ -3,6 +3,7 @@
 pub mod callers;
 pub mod control;
 pub mod fates;
+pub mod imports;
 pub mod people;
 pub mod process;
 pub mod timer;

@@ -11,42 +11,16 @@ use jiff::SignedDuration;
 
 use super::App;
 use super::callers::call;
+use super::imports;
 use super::process::Process;
 use crate::random::Random;
 use crate::world::REDIRECT_URI;
-use crate::world::oracle::Made;
 
 /// The first chain: with a token from elsewhere, or in the browser.
 pub async fn connect_first(app: &Arc<App>, process: &Arc<Process>, by_import: bool) {
     if by_import {
-        let token = {
-            let now = app.now();
-            let mut state = app.world.state();
-            let token = state.exact.issue_chain(now);
-            let made = Made {
-                token: token.clone(),
-                ordinal: 1,
-                at: now,
-                by: None,
-                sent: String::new(),
-                odd: true,
-                arrives: None,
-                received: None,
-                stored: false,
-                ignored: false,
-                overlapping: false,
-            };
-            state.oracle.made(made);
-            token
-        };
-        loop {
-            let (refresher, token) = (Arc::clone(&process.refresher), Secret::new(token.clone()));
-            let imported = process.run(async move { refresher.import(token, true).await }).await;
-            if matches!(imported, Ok(Ok(_))) {
-                return app.world.note(process.id, "a person has imported r1");
-            }
-            tokio::time::sleep(Duration::from_secs(20)).await;
-        }
+        let elsewhere = imports::log_in(app);
+        return imports::bring(app, &elsewhere, || Some(Arc::clone(process))).await;
     }
     for _ in 0..20 {
         if consent(app, process).await {
@@ -89,7 +63,7 @@ pub async fn consent(app: &Arc<App>, process: &Arc<Process>) -> bool {
 }
 
 /// A browser waits for as long as the front end of Azure does.
-async fn in_time<T: Send + 'static>(process: &Process, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+pub(super) async fn in_time<T: Send + 'static>(process: &Process, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
     let ran = process.run(work);
     tokio::select! {
         biased;
@@ -98,11 +72,14 @@ async fn in_time<T: Send + 'static>(process: &Process, work: impl Future<Output 
     }
 }
 
-/// Connects again after half an hour of being told that a person is needed; and, in some worlds, without being told.
+/// Connects again after half an hour of being told that a person is needed; and, in some worlds, without being told. In some they bring a token from
+/// elsewhere instead. One after the other: two people who log in at once end each other's chain, and nobody's broker can help that.
 pub async fn watch(app: Arc<App>) {
     let mut random = Random::new(app.scenario.seed ^ 7);
+    let mut brings = Random::new(app.scenario.seed ^ 11);
     let mut told = 0;
     let mut unasked = app.scenario.fates.consents.map(|mean| app.now() + random.until_next(mean));
+    let mut import = app.scenario.fates.imports.map(|mean| app.now() + brings.until_next(mean));
     loop {
         tokio::time::sleep(Duration::from_mins(6)).await;
         let serving = app.serving();
@@ -114,8 +91,19 @@ pub async fn watch(app: Arc<App>) {
         let answered = call(&app, &process, ask).await;
         told = if matches!(answered, Some(Err(NoToken::ConsentRequired(_) | NoToken::ServerError(_)))) { told + 1 } else { 0 };
         let unasked_now = unasked.is_some_and(|at| at <= app.now());
-        if told < 5 && !unasked_now {
+        let import_now = import.is_some_and(|at| at <= app.now());
+        if told < 5 && !unasked_now && !import_now {
             continue;
+        }
+        if let (Some(mean), true) = (app.scenario.fates.imports, import_now || told >= 5) {
+            import = Some(app.now() + brings.until_next(mean));
+            if import_now || brings.chance(5_000) {
+                app.world.state().facts.count(if told < 5 { "import beside it all" } else { "import because it was asked for" });
+                let elsewhere = imports::log_in(&app);
+                imports::bring(&app, &elsewhere, || app.serving().first().map(|_| Arc::clone(brings.pick(&app.serving())))).await;
+                told = 0;
+                continue;
+            }
         }
         if let (Some(mean), true) = (app.scenario.fates.consents, unasked_now) {
             unasked = Some(app.now() + random.until_next(mean));

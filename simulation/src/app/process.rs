@@ -83,7 +83,8 @@ impl Process {
         let refresher = Arc::new(Refresher::new(Arc::clone(&endpoint) as _, Arc::new(vault), Arc::new(ledger), local, policy));
         let consent = Consent::new(Arc::clone(&refresher), endpoint, &secret, Some(REDIRECT_URI.to_owned()));
         let control = Control::new(world.time);
-        let seen = Seen { control: Arc::clone(&control), refresher: Arc::clone(&refresher), misplaced, leased: None, put: None };
+        let seen =
+            Seen { control: Arc::clone(&control), refresher: Arc::clone(&refresher), misplaced, leased: None, told_the_time: false, put: None };
         {
             let now = world.time.now();
             let mut state = world.state();

@@ -278,7 +278,11 @@ impl HttpClient for AzureWire {
                 _ => self.vault(request).await?,
             }
         } else {
-            tokio::time::timeout(AZURE_EXCHANGE_WITHIN, self.blob(request)).await.map_err(late)??
+            let reply = tokio::time::timeout(AZURE_EXCHANGE_WITHIN, self.blob(request)).await.map_err(late)??;
+            if let (Some(_), Some(seen)) = (reply.header("date"), self.world.state().processes.get_mut(&self.process)) {
+                seen.told_the_time = true;
+            }
+            reply
         };
         let mut headers = Headers::new();
         for (name, value) in reply.headers {

@@ -1,7 +1,7 @@
 //! Where Exact takes the previous token for 600 s more: whether that could have been used, by anybody, under the rules that the product keeps.
 //!
-//! No new pair is granted within 570 s of the lost one, so half a minute is left. It is looked at second by second: one in which nothing stood in the
-//! way, and nobody asked, makes the loss ours.
+//! No new pair is granted within 570 s of the lost one, so half a minute is left, and of that what clocks leave of it. It is looked at second by second:
+//! one in which nothing stood in the way, and nobody asked, makes the loss ours.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +14,10 @@ use super::weather::Port;
 use super::{ProcessId, State};
 
 const GATE: SignedDuration = SignedDuration::from_secs(570);
+/// Nobody may ask in the first seconds of that: storage time is told in whole seconds and two readings of it differ by a second or two, so what is asked
+/// for 570 s later by one of them can be too early by the other, and too early spends the hour's requests. From here on every clock agrees. A tick that
+/// could hold to the seconds before and no longer, with nobody awake after it, cannot use them (seed 3360).
+const CLOCKS_AGREE: SignedDuration = SignedDuration::from_secs(575);
 const GRACE: SignedDuration = SignedDuration::from_secs(600);
 /// A pass that nothing disturbs needs no longer from its first step to Exact.
 const STEPS: SignedDuration = SignedDuration::from_secs(2);
@@ -95,7 +99,7 @@ impl State {
 
     /// What stood in the way for all of the time that counts. None: nothing did, at some time.
     pub(super) fn why_grace_ran_out(&self, pair: &Made) -> Option<Obstacle> {
-        let (opens, closes) = (pair.at + GATE + SECOND, self.grace_ends(pair) - STEPS);
+        let (opens, closes) = (pair.at + CLOCKS_AGREE, self.grace_ends(pair) - STEPS);
         let mut seen: BTreeMap<Obstacle, u32> = BTreeMap::new();
         let mut at = opens;
         while at <= closes {

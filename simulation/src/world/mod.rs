@@ -90,6 +90,8 @@ pub struct Seen {
     pub misplaced: bool,
     /// When the blob service last gave it the lease, or renewed it.
     pub leased: Option<Timestamp>,
+    /// The blob service has told it what time it is.
+    pub told_the_time: bool,
     /// The attempt of its latest PUT, and whether it may look for it before another.
     pub put: Option<(String, sent::Put)>,
 }

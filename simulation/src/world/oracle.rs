@@ -86,6 +86,8 @@ pub struct Oracle {
     rolled_back: BTreeSet<String>,
     /// When Exact said of which token that it is dead, by fingerprint.
     pub refused: BTreeMap<String, Vec<Timestamp>>,
+    /// Got elsewhere by a person who has not seen it taken over yet.
+    pub with_a_person: Option<String>,
     /// When the current chain was lost.
     pub lost: Option<(Timestamp, Cause)>,
 }
@@ -130,7 +132,7 @@ impl Oracle {
 }
 
 impl State {
-    /// Whether Exact would still take a token that somebody has: the vault, a living process, or a reply on its way to one.
+    /// Whether Exact would still take a token that somebody has: the vault, a living process, a reply on its way to one, or a person who brings it.
     #[must_use]
     pub fn chain_lives(&self, now: Timestamp) -> bool {
         self.oracle.made.iter().rev().take(16).any(|pair| self.exact.is_chain_alive(&pair.token, now) && self.is_held(pair, now))
@@ -146,7 +148,7 @@ impl State {
     }
 
     fn is_held(&self, pair: &Made, now: Timestamp) -> bool {
-        if self.oracle.stored.contains(&pair.token) {
+        if self.oracle.stored.contains(&pair.token) || self.oracle.with_a_person.as_ref() == Some(&pair.token) {
             return true;
         }
         let asker = pair.by.is_some_and(|by| self.lives(by));

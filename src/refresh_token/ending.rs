@@ -14,8 +14,8 @@ use crate::token::schedule::Why;
 pub const WARN_BEFORE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// What else a person may do where a log-in is asked for. No name: it goes to callers and into the log.
-const WAITING: &str = "the tokens of another user's log-in are stored and wait to be confirmed: if that user is meant, say so on the page Consent, and \
-                       nobody has to log in; if not";
+const WAITING: &str = "the tokens of a log-in are stored and wait to be confirmed: if it is meant, say so on the page Consent, and nobody has to log \
+                       in; if not";
 
 /// Why nothing goes on without a person, and what that person has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -70,6 +70,9 @@ pub struct Status {
     pub last_grant_at: Option<Timestamp>,
     /// A pair that another user than before consented to, which somebody has to confirm or to discard. None: there is none.
     pub pending_consent: Option<PendingConsent>,
+    /// When a log-in was cut off before its tokens were stored. Whoever made it has to connect again; the next grant settles it.
+    #[serde(serialize_with = "to_the_second")]
+    pub cut_off_log_in_at: Option<Timestamp>,
     /// Whether this process holds a pair in memory that it could not store yet.
     pub unsaved_grant: bool,
     /// The last grants, oldest first.
@@ -159,6 +162,7 @@ impl Status {
             company: None,
             user: None,
             pending_consent: None,
+            cut_off_log_in_at: None,
             unsaved_grant: false,
             last_grant_at: None,
             recent_grants: Vec::new(),

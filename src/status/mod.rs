@@ -63,7 +63,8 @@ impl Status {
             status.servable |= a_refresh_would_serve(refresher, ledger, &view);
             status.judge(refresher, ledger, &view);
         }
-        if let Some(at) = view.ledger.as_ref().and_then(|ledger| ledger.cut_off(view.now)) {
+        status.cut_off_log_in_at = view.ledger.as_ref().and_then(|ledger| ledger.cut_off(view.now));
+        if let Some(at) = status.cut_off_log_in_at {
             status.mention(format!("the log-in of {} was cut off before its tokens were stored: whoever made it has to connect again", second(at)));
         }
         status.unsaved_grant = view.unsaved;

@@ -52,8 +52,8 @@ fn waiting(pending: &PendingConsent, in_use: bool) -> Markup {
         p {
             (name(pending.user.as_deref().unwrap_or_default(), "Somebody whose name Exact Online did not tell"))
             @if let Some(company) = pending.company.as_deref().filter(|company| !company.is_empty()) { " of " (name(company, "")) }
-            " logged in on " (moment(pending.granted_at)) ", and not " (before) ". The new tokens are stored and not used yet. "
-            "What is loaded from then on is what the new user may see."
+            " logged in on " (moment(pending.granted_at)) ", " @if pending.user.is_some() { "and not " (before) } @else { "perhaps not " (before) }
+            ". The new tokens are stored and not used yet. What is loaded from then on is what the new user may see."
         }
         form method="post" {
             input type="hidden" name="confirm" value=(pending.version);
@@ -80,6 +80,9 @@ fn to_do(status: &Status, life: Life, in_use: bool) -> String {
             State::Misconfigured => "Look at what is named above, and say whether the other user is meant: then nobody has to log in for that.",
         };
         return what.to_owned();
+    }
+    if status.cut_off_log_in_at.is_some() && matches!(status.state, State::Connected | State::Degraded) {
+        return "If the log-in that was cut off was yours, press the button and log in again.".to_owned();
     }
     let what = match (status.state, life.soon_over()) {
         (State::NeverConnected, _) => "Press the button and log in as a user who may see all that has to be loaded.",

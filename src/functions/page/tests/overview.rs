@@ -196,3 +196,20 @@ async fn a_pair_that_waits_to_be_confirmed_comes_first_in_every_state() {
         assert_eq!(got.matches("<button>").count(), 3, "{got}");
     }
 }
+
+#[tokio::test]
+async fn a_log_in_that_was_cut_off_is_asked_for_again() {
+    for (state, asked) in [(Chain::Connected, true), (Chain::Degraded, true), (Chain::ConsentRequired, false)] {
+        let status = Status { state, cut_off_log_in_at: Some(now()), ..connected_status() };
+        let got = ask(overview(status), "GET", "/api/Consent").await.html;
+        assert_eq!(got.contains("If the log-in that was cut off was yours, press the button and log in again."), asked, "{state:?} {got}");
+        assert!(asked || got.contains("Press the button and log in. Until then"), "{got}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_log_in_by_nobody_knows_whom_no_more_is_said_than_is_known() {
+    let unknown = PendingConsent { version: "made-up-version".to_owned(), user: None, company: None, granted_at: now() };
+    let got = ask(overview(Status { pending_consent: Some(unknown), ..connected_status() }), "GET", "/api/Consent").await.html;
+    assert!(got.contains("Somebody whose name Exact Online did not tell") && got.contains("perhaps not the user whose tokens are in use."), "{got}");
+}

@@ -92,7 +92,7 @@ impl Scenario {
             misplaced: random.chance(500),
             consents: minutes(&mut random, 1_500, 100, 400),
             // Drawn apart from the rest.
-            imports: minutes(&mut Random::new(seed ^ 10), 1_500, 60, 300),
+            imports: minutes(&mut Random::new(seed ^ 0xa), 1_500, 60, 300),
             failed_over: minutes(&mut random, 3_000, 30, 180),
         };
         let callers = Callers {

@@ -76,7 +76,7 @@ pub(super) async fn in_time<T: Send + 'static>(process: &Process, work: impl Fut
 /// elsewhere instead. One after the other: two people who log in at once end each other's chain, and nobody's broker can help that.
 pub async fn watch(app: Arc<App>) {
     let mut random = Random::new(app.scenario.seed ^ 7);
-    let mut brings = Random::new(app.scenario.seed ^ 11);
+    let mut brings = Random::new(app.scenario.seed ^ 0xb);
     let mut told = 0;
     let mut unasked = app.scenario.fates.consents.map(|mean| app.now() + random.until_next(mean));
     let mut import = app.scenario.fates.imports.map(|mean| app.now() + brings.until_next(mean));

@@ -151,6 +151,8 @@ mod tests {
         let values = example["Values"].as_object().unwrap();
         assert_eq!(values["FUNCTIONS_WORKER_RUNTIME"], "custom");
         assert_eq!(values["AzureWebJobsStorage"], "UseDevelopmentStorage=true");
+        // Exact answers 401 to a redirect URI that is not public.
+        assert!(values["EXACT_REDIRECT_URI"].as_str().is_some_and(|uri| uri.starts_with("https://") && !uri.contains("localhost")));
         let read = |name: &str| values.get(name).and_then(Value::as_str).map(str::to_owned);
         let problems = crate::config::Config::read(read, Path::new("/app")).unwrap_err().problems;
         assert_eq!(problems.len(), 2, "{problems:?}");

@@ -51,7 +51,11 @@ impl Patience {
     ) -> Self {
         let end = async move {
             sleep(limit).await;
-            sleep(if elapsed() < limit + FROZEN { A_MOMENT } else { AFTER_A_FREEZE }).await;
+            sleep(A_MOMENT).await;
+            // Looked at after both: a freeze may begin in that moment too.
+            if elapsed() >= limit + A_MOMENT + FROZEN {
+                sleep(AFTER_A_FREEZE).await;
+            }
         };
         Self { end: Some(Box::pin(end)) }
     }
@@ -109,5 +113,7 @@ mod tests {
         read_after_a_freeze(Duration::from_secs(1), Duration::from_mins(5)).await;
         // Seed 3504 of the simulation: a process woke up 2 ms after the deadline.
         read_after_a_freeze(Duration::from_mins(1), Duration::from_millis(40_002)).await;
+        // Seed 13323: a process was frozen in the moment that is added.
+        read_after_a_freeze(Duration::from_millis(100_200), Duration::from_secs(10)).await;
     }
 }

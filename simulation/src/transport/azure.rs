@@ -162,6 +162,9 @@ impl AzureWire {
                 if let (true, Some(seen)) = (matches!(kind, "acquire" | "renew") && reply.status < 300, state.processes.get_mut(&process)) {
                     seen.leased = Some(now);
                 }
+                if reply.status < 300 {
+                    state.lease(now, process, kind);
+                }
                 reply.delivered(delivery.unwrap_or(Delivery::Whole))
             };
             if kind != "read" || reply.status >= 400 {

@@ -49,6 +49,17 @@ pub struct Strike {
     pub process: ProcessId,
 }
 
+/// For how long a process had the lease.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    /// Who.
+    pub process: ProcessId,
+    /// From when.
+    pub from: Timestamp,
+    /// Until it gave it back. None: it has not, or another has taken it since.
+    pub until: Option<Timestamp>,
+}
+
 /// What stood in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Obstacle {
@@ -130,7 +141,9 @@ impl State {
             let near = |strike: &&Strike| strike.at >= at - SignedDuration::from_secs(30) && strike.at <= closes + STEPS;
             self.struck.iter().filter(near).any(|strike| strike.process == 0 || strike.process == process)
         };
-        awake.into_iter().all(struck).then_some(Obstacle::Struck)
+        // Who has the lock and is struck keeps everybody waiting who is not: only one asks at a time.
+        let waited_for = self.held.iter().rev().find(|held| held.from <= at).filter(|held| held.until.is_none_or(|until| at <= until));
+        (waited_for.is_some_and(|held| struck(held.process)) || awake.into_iter().all(struck)).then_some(Obstacle::Struck)
     }
 
     fn is_awake(&self, run: &Run, at: Timestamp) -> bool {

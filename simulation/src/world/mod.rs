@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use simulators::{blob_storage, exact_online, key_vault};
 
 use self::facts::Facts;
-use self::grace::{Run, Strike};
+use self::grace::{Held, Run, Strike};
 use self::journal::Journal;
 use self::oracle::Oracle;
 use self::weather::Weather;
@@ -76,6 +76,8 @@ pub struct State {
     pub struck: Vec<Strike>,
     /// Ticks and calls.
     pub runs: Vec<Run>,
+    /// Who had the lease, in order.
+    pub held: Vec<Held>,
     /// When somebody last broke the lease.
     pub lease_broken: Option<Timestamp>,
 }
@@ -115,6 +117,7 @@ impl World {
             broken: Vec::new(),
             struck: Vec::new(),
             runs: Vec::new(),
+            held: Vec::new(),
             lease_broken: None,
         };
         Self { state: Arc::new(Mutex::new(state)), time: Time::from(scenario.start) }
@@ -141,6 +144,19 @@ impl State {
     /// A fault befell a process, or a request of its.
     pub fn strike(&mut self, at: Timestamp, process: ProcessId) {
         self.struck.push(Strike { at, process });
+    }
+
+    /// The blob service gave a process the lease, or took it back.
+    pub fn lease(&mut self, at: Timestamp, process: ProcessId, kind: &str) {
+        match kind {
+            "acquire" => self.held.push(Held { process, from: at, until: None }),
+            "release" => {
+                if let Some(held) = self.held.last_mut().filter(|held| held.process == process) {
+                    held.until = held.until.or(Some(at));
+                }
+            }
+            _ => {}
+        }
     }
 
     /// An invocation begins; what is needed to end it.

@@ -17,7 +17,7 @@ fn one_seed_is_one_history_byte_for_byte() {
 #[test]
 fn what_was_found_stays_found() {
     let found: [(&str, &[u64]); 10] = [
-        ("a grant that came while its process was frozen was given up", &[11, 1135]),
+        ("a grant that came while its process was frozen was given up", &[11, 1135, 13323]),
         ("a caller was refused whom what had just been found would satisfy", &[480, 1222]),
         ("the last second of a grace was missed, and an aim at one request after another had been granted", &[415, 454, 598, 675, 698, 780, 1490]),
         ("the pace of an outage kept a granted retry from being aimed at", &[2844]),

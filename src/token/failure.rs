@@ -107,6 +107,8 @@ impl Ledger {
         if self.promote_candidate() {
             self.dead = None;
         } else if self.dead.is_none() {
+            // The refusals may have been mistakes, and of all tokens only the latest can live: that is the one to try now and then.
+            self.take_latest_as_head();
             self.dead = Some(Dead { since: now, refusal, probes: 0, last_probe: None });
         }
     }

@@ -117,6 +117,17 @@ impl Ledger {
         true
     }
 
+    /// All are refused: the latest grant of the same user takes the head's place, and it takes that one's.
+    pub(super) fn take_latest_as_head(&mut self) {
+        let Some(head) = self.head.clone() else { return };
+        let same_user = self.candidates.iter_mut().filter(|candidate| candidate.same_user(&head));
+        if let Some(latest) = same_user.max_by_key(|candidate| candidate.granted_at)
+            && latest.granted_at > head.granted_at
+        {
+            self.head = Some(std::mem::replace(latest, head));
+        }
+    }
+
     /// Whether a candidate may take the place of a head that was refused.
     fn may_follow(&self, head: &Pointer, candidate: &Pointer) -> bool {
         candidate.same_user(head) && !self.is_refused(candidate)

@@ -8,7 +8,7 @@ use crate::token::ledger::{BackoffCause, FailureKind};
 use crate::token::reply::{Misconfiguration, NotSent, Refusal, Unclear};
 use crate::token::rotation::Landed;
 use crate::token::schedule::{Due, Mode, Reason, Wait, Why};
-use crate::token::{AttemptId, Fingerprint, Ledger, LockId, VersionId};
+use crate::token::{AttemptId, Credential, Fingerprint, Ledger, LockId, Pointer, Secret, VersionId};
 
 const REFUSED: FailureKind = FailureKind::Refused(Refusal::OldTokenUsed);
 const LOST: FailureKind = FailureKind::Unclear(Unclear::ConnectionLost);
@@ -156,6 +156,28 @@ fn a_probe_whose_reply_was_lost_is_aimed_at_although_the_retry_was_too_early() {
     timeline.at(probe).sends_and(LOST);
     timeline.at(probe + 30).sends_and(FailureKind::TooEarly);
     assert_eq!(timeline.waits(), (probe + 573, Wait::UnclearOutcome), "the lost reply was a grant; only an aim gets it back");
+}
+
+/// Seeds 8007 and 10731 of the simulation: false refusals of the living head, and an old candidate was probed in its place for days.
+#[test]
+fn after_refusals_of_all_the_latest_grant_is_what_is_tried_now_and_then() {
+    let mut timeline = Timeline::granted_at_0();
+    let latest = timeline.ledger.head.clone().unwrap();
+    for ago in [2_000, 3_000] {
+        let refresh_token = Secret::new(format!("made-up-of-{ago}-s-ago"));
+        let old = Credential { refresh_token, granted_at: at(-ago), ..timeline.head().clone() };
+        let version = VersionId(timeline.versions.len().to_string());
+        timeline.ledger.candidates.push(Pointer { version, fingerprint: old.fingerprint(), granted_at: old.granted_at, ..latest.clone() });
+        timeline.versions.push(old);
+    }
+    let mut second = 570;
+    while timeline.ledger.dead.is_none() {
+        timeline.at(second).sends_and(REFUSED);
+        second += 61;
+        assert!(second < 2_000);
+    }
+    assert_eq!(timeline.ledger.head.as_ref().unwrap().version, latest.version);
+    assert_eq!(timeline.ledger.candidates.len(), 2, "nothing is thrown away");
 }
 
 /// Seed 3690 of the simulation: three requests for one probe, and the next probe came after a day.

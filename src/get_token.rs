@@ -9,7 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::refresh_token::ending::Needed;
 use crate::refresh_token::memory::View;
-use crate::refresh_token::{LookError, Outcome, PASS, Refresher};
+use crate::refresh_token::tick::TICK;
+use crate::refresh_token::{LookError, Outcome, Refresher};
 use crate::token::Secret;
 use crate::token::ledger::FailureKind;
 use crate::token::schedule::{Answer, Due, Mode, Policy, Wait, Why, answer, due};
@@ -221,7 +222,7 @@ impl Call<'_> {
         let clock = &self.this.clock;
         tokio::select! {
             biased;
-            _ = self.this.pass(Mode::KeepWarm, clock.monotonic() + PASS) => {}
+            _ = self.this.pass(Mode::KeepWarm, clock.monotonic() + TICK) => {}
             () = clock.sleep(LOOK.min(self.left())) => {}
         }
     }
@@ -235,7 +236,7 @@ impl Call<'_> {
         let granted = self.this.memory.granted();
         tokio::pin!(granted);
         granted.as_mut().enable();
-        let pass = self.this.pass(Mode::KeepWarm, clock.monotonic() + PASS);
+        let pass = self.this.pass(Mode::KeepWarm, clock.monotonic() + TICK);
         tokio::pin!(pass);
         tokio::select! {
             biased;

@@ -119,7 +119,7 @@ impl Refresher {
     pub async fn pass(self: &Arc<Self>, mode: Mode, latest_end: Duration) -> Outcome {
         let this = Arc::clone(self);
         let end = latest_end.min(self.clock.monotonic() + PASS);
-        self.passes.run(async move { pass::run(&this, mode, end).await }).await.unwrap_or(Outcome::Crashed)
+        self.passes.run(async move { pass::run(&this, mode, end, latest_end).await }).await.unwrap_or(Outcome::Crashed)
     }
 
     /// Waits until no pass is running: a process that ends in the middle of one leaves work to its successor.

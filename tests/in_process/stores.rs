@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use exact_token_broker::get_token::{Ask, NoToken};
 use jiff::SignedDuration;
-use simulators::exact_online::Config;
+use simulators::exact_online::{Config, Fault, Loss};
 
 use super::day::{HOUR, at_once, calls, connected, requests_since, ticks, undisturbed};
 use super::life::Doubles;
@@ -71,6 +71,36 @@ fn i1_a_grant_that_the_vault_does_not_take_for_5_minutes_is_served_and_stored_in
     assert!(newest_is_stored(&world));
     assert_eq!(world.state().versions.len(), versions + 1, "exactly one version more");
     assert_eq!(requests_since(&world, since).len(), 1, "and no second request");
+}
+
+/// The host kills a tick at 600 s, and the grant with it. The reply takes 3 s, and from then on the store 40 s for whatever it is asked.
+#[test]
+fn i1_a_tick_with_a_grant_in_hand_ends_before_the_host_kills_it_however_slow_the_store_is() {
+    for (held, lost) in [(0, false), (160, false), (0, true), (160, true)] {
+        let world = connected(Config::default());
+        world.state().exact.script(Fault::CommitThen(Loss::Late(seconds(3))));
+        undisturbed(&world, |refresher, doubles| async move {
+            tokio::time::sleep(seconds(571 - held)).await;
+            let begun = doubles.true_now();
+            let slow = async {
+                tokio::time::sleep(seconds(held + 2)).await;
+                doubles.world.state().store_takes = seconds(40);
+                doubles.world.state().ledger_up = !lost;
+                std::future::pending::<()>().await;
+            };
+            let tick = tokio::select! {
+                tick = refresher.tick() => tick,
+                () = slow => unreachable!("it waits for ever"),
+            };
+            assert!(tick.failed && refresher.unsaved().is_some(), "{}", tick.line);
+            let took = doubles.true_now().duration_since(begun).as_secs();
+            assert!((300..590).contains(&took), "a tick that held for {held} s took {took} s");
+            doubles.world.state().store_takes = Duration::ZERO;
+            doubles.world.state().ledger_up = true;
+            assert!(!refresher.tick().await.failed && refresher.unsaved().is_none());
+        });
+        assert!(newest_is_head(&world));
+    }
 }
 
 #[test]

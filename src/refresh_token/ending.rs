@@ -40,11 +40,11 @@ impl fmt::Display for Needed {
 }
 
 impl View {
-    /// What a person has to do about it. Under another lock nothing is confirmed.
+    /// What a person has to do about it. What waits under another lock, or for another app, cannot be confirmed.
     #[must_use]
     pub fn needed(&self, why: Why) -> Needed {
         let pending = self.ledger.as_ref().is_some_and(|ledger| ledger.consents.pending.is_some());
-        Needed { confirmation_waits: pending && why != Why::OtherLock, why }
+        Needed { confirmation_waits: pending && !matches!(why, Why::OtherLock | Why::OtherApp), why }
     }
 }
 

@@ -97,6 +97,8 @@ pub enum BroughtBy {
         person: Option<Person>,
         /// Nobody has to confirm it first.
         served: bool,
+        /// The epoch in which the code was sent.
+        sent_in: u64,
     },
 }
 
@@ -277,7 +279,7 @@ mod tests {
             lock_id: LockId("made-up".to_owned()),
             chain: ChainIdentity { base_url: "https://exact.invalid".to_owned(), client_id: "made-up".to_owned(), user: None },
         };
-        Unsaved { credential: Arc::new(credential), brought_by: BroughtBy::Consent { person: None, served }, odd: None, version: None }
+        Unsaved { credential: Arc::new(credential), brought_by: BroughtBy::Consent { person: None, served, sent_in: 0 }, odd: None, version: None }
     }
 
     /// I8, seed 5445 of the simulation: served while the ledger was away, refused when it was back and did not know of it yet.

@@ -213,8 +213,10 @@ impl Refresher {
             return Ok(found);
         }
         let entries = self.vault.list().await?;
-        let open: Vec<_> = ledger.open.iter().map(|attempt| attempt.id.clone()).collect();
-        for attempt in open {
+        // Log-ins first, the latest before: a head that moves closes attempts, and it would not be known any more that a code was sent.
+        let mut open = ledger.open.clone();
+        open.sort_by_key(|attempt| (attempt.code_in.is_none(), std::cmp::Reverse(attempt.opened)));
+        for attempt in open.into_iter().map(|attempt| attempt.id) {
             let known = |version: &VersionId| ledger.pointers().any(|pointer| pointer.version == *version);
             let Some(entry) = entries.iter().find(|entry| entry.attempt.as_ref() == Some(&attempt) && !known(&entry.version)) else { continue };
             let credential = Arc::new(self.vault.get(&entry.version).await?);
@@ -225,7 +227,7 @@ impl Refresher {
             {
                 found.head = Some((entry.version.clone(), credential.as_head(head)));
             }
-            found.pending |= ledger.consents.pending != waited;
+            found.pending |= ledger.consents.pending.is_some() && ledger.consents.pending != waited;
         }
         Ok(found)
     }

@@ -63,9 +63,10 @@ impl Status {
             status.servable |= a_refresh_would_serve(refresher, ledger, &view);
             status.judge(refresher, ledger, &view);
         }
-        status.cut_off_log_in_at = view.ledger.as_ref().and_then(|ledger| ledger.cut_off(view.now));
+        // What this process still holds is not lost.
+        status.cut_off_log_in_at = view.ledger.as_ref().filter(|_| !view.unsaved).and_then(|ledger| ledger.cut_off(view.now));
         if let Some(at) = status.cut_off_log_in_at {
-            status.mention(format!("the log-in of {} was cut off before its tokens were stored: whoever made it has to connect again", second(at)));
+            status.mention(format!("the log-in of {} was cut off before its tokens were stored: unless its process is still at that, whoever made it has to connect again", second(at)));
         }
         status.unsaved_grant = view.unsaved;
         if status.unsaved_grant {

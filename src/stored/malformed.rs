@@ -135,7 +135,7 @@ pub(super) const NAMES: &[&str] = &[
     "base_url", "client_id", "user",
     // ledger
     "generation", "head", "candidates", "open", "refusals", "backoff", "ungranted", "today", "dead", "misconfigured", "clock_behind_since",
-    "last_failure", "rebuilt_at", "writer", "version", "fingerprint", "id", "opened", "quarantine_until", "unclear_since", "refusal", "count",
+    "last_failure", "rebuilt_at", "writer", "version", "fingerprint", "id", "opened", "quarantine_until", "unclear_since", "code_in", "refusal", "count",
     "last", "cause", "first", "until", "day", "requests", "since", "probes", "last_probe", "what", "settings", "at", "in_a_row",
     "recent_grants", "issued", "consents", "used", "begun", "person", "pending", "state", "pointer", "name", "login", "company", "division",
     // the embedded store's file

@@ -127,24 +127,37 @@ impl Ledger {
 
     /// The pair that a code brought is stored under `pointer`. It becomes the head of a new epoch, unless somebody else consented than before, or
     /// nobody knows who (then it waits to be confirmed), or a later consent was faster (then it is a candidate).
-    pub fn consent_saved(&mut self, attempt: &AttemptId, mut pointer: Pointer, person: Option<Person>) -> Landed {
-        let closed = self.close(attempt);
-        if let Some(closed) = &closed {
+    /// `sent_in` is the epoch in which the code was sent.
+    pub fn consent_saved(&mut self, attempt: &AttemptId, mut pointer: Pointer, person: Option<Person>, sent_in: u64) -> Landed {
+        if let Some(closed) = self.close(attempt) {
             self.return_budget(closed.opened, true);
         }
-        if self.head.as_ref().is_some_and(|head| head.version == pointer.version) {
+        // A write that was not confirmed may have left two versions of one pair.
+        let same = |other: &Pointer| other.version == pointer.version || other.fingerprint == pointer.fingerprint;
+        if let Some(head) = self.head.as_ref().filter(|head| same(head)) {
+            if let (None, Some(person)) = (&head.user, person) {
+                self.identified(person);
+            }
             return Landed::Head;
         }
+        // Somebody said no, or another log-in came after it.
+        if self.candidates.iter().any(same) {
+            return Landed::Candidate;
+        }
         // Found in the vault by somebody else, while its own process was asleep and knew whose it is.
-        let waiting = self.consents.pending.take_if(|pending| pending.pointer.version == pointer.version);
+        let waiting = self.consents.pending.take_if(|pending| same(&pending.pointer));
         let overtaken = waiting.is_none()
-            && match (pointer.epoch, closed.and_then(|closed| closed.code_in)) {
-                // A refresh of the chain before is no consent, however late it was.
-                (UNCONFIRMED, Some(sent_in)) => self.epoch > sent_in,
-                (UNCONFIRMED, None) => self.head.as_ref().is_some_and(|head| head.granted_at > pointer.granted_at),
-                (epoch, _) => epoch <= self.epoch,
+            && match pointer.epoch {
+                // A refresh of the chain before is no consent, and neither is a ledger that was rebuilt.
+                UNCONFIRMED => self.epoch > sent_in && self.head.as_ref().is_some_and(|head| head.granted_at > pointer.granted_at),
+                epoch => epoch <= self.epoch,
             };
         if overtaken {
+            // Nothing to fall back to where nobody knows that it is the same user's.
+            match &person {
+                Some(person) => pointer.user = Some(person.id.clone()),
+                None => pointer.epoch = UNCONFIRMED,
+            }
             return self.odd_grant_saved(pointer);
         }
         let person = person.or_else(|| waiting.and_then(|waiting| waiting.person));

@@ -352,7 +352,9 @@ impl Ledger {
     #[must_use]
     pub fn is_probing(&self, now: Timestamp) -> bool {
         let since = self.dead.filter(|dead| dead.last_probe.is_some()).map(|dead| dead.since);
-        since.is_some_and(|since| self.open.iter().any(|attempt| attempt.opened >= since && retry::last_aim(attempt) > now))
+        since.is_some_and(|since| {
+            self.open.iter().any(|attempt| attempt.code_in.is_none() && attempt.opened >= since && retry::last_aim(attempt) > now)
+        })
     }
 
     /// Takes an attempt out of the open ones; None if it is not there (any more).

@@ -57,8 +57,8 @@ impl Ledger {
     pub fn adopt(&mut self, attempt: &AttemptId, version: VersionId, credential: &Credential) -> Landed {
         let pointer = Pointer::to(version, credential);
         let open = self.open.iter().find(|open| open.id == *attempt);
-        if open.is_some_and(|open| open.code_in.is_some()) {
-            return self.consent_saved(attempt, pointer, None);
+        if let Some(sent_in) = open.and_then(|open| open.code_in) {
+            return self.consent_saved(attempt, pointer, None, sent_in);
         }
         let sent_from_head =
             open.is_some_and(|open| self.head.as_ref().is_some_and(|head| head.fingerprint == open.fingerprint && head.epoch == pointer.epoch));

@@ -81,7 +81,8 @@ fn to_do(status: &Status, life: Life, in_use: bool) -> String {
         };
         return what.to_owned();
     }
-    if status.cut_off_log_in_at.is_some() && matches!(status.state, State::Connected | State::Degraded) {
+    let lives = matches!(status.state, State::Connected | State::Degraded) && life.soon_over().is_none() && !matches!(life, Life::Over(_));
+    if status.cut_off_log_in_at.is_some() && lives {
         return "If the log-in that was cut off was yours, press the button and log in again.".to_owned();
     }
     let what = match (status.state, life.soon_over()) {

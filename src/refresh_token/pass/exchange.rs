@@ -197,8 +197,9 @@ impl Pass<'_> {
         let this = self.this;
         let (replaced, stored_user) = (loaded.ledger.head.is_some(), loaded.ledger.head.as_ref().and_then(|head| head.user.clone()));
         let stored = loaded.ledger.consents.person.clone();
+        let sent_in = loaded.ledger.epoch;
         let keep = |person: Option<Person>, served, version| {
-            let brought_by = BroughtBy::Consent { person, served };
+            let brought_by = BroughtBy::Consent { person, served, sent_in };
             let unsaved = Unsaved { credential: Arc::clone(&credential), brought_by, version, odd };
             this.memory.keep(unsaved.clone(), credential.granted_at, this.clock.monotonic());
             unsaved

@@ -179,6 +179,8 @@ impl Pass<'_> {
         if let Err(problem) = self.this.take_over_found(&mut ledger).await {
             warn!("what open attempts left in the store was not looked for: {problem}");
         }
+        // What was found may have begun an epoch.
+        let epoch = epoch.max(ledger.epoch);
         Ok((self.with_head(ledger, etag).await?, epoch))
     }
 

@@ -40,14 +40,14 @@ impl Pass<'_> {
             loaded.ledger.record(attempt, self.recorded(FailureKind::Unclear(problem), None), unsaved.credential.granted_at);
         }
         let landed = match &unsaved.brought_by {
-            BroughtBy::Consent { person, .. } => loaded.ledger.consent_saved(attempt, pointer, person.clone()),
+            BroughtBy::Consent { person, sent_in, .. } => loaded.ledger.consent_saved(attempt, pointer, person.clone(), *sent_in),
             BroughtBy::Refresh(_) if unsaved.odd.is_some() => loaded.ledger.odd_grant_saved(pointer),
             BroughtBy::Refresh(sent_from) => loaded.ledger.grant_saved(attempt, pointer, sent_from),
         };
         if let (Landed::Head, Some(head)) = (landed, &loaded.ledger.head) {
             this.vault.writer().clone_into(&mut loaded.ledger.writer);
             loaded.ledger.lock_id = unsaved.credential.lock_id.clone();
-            loaded.head = Some((version, unsaved.credential.as_head(head)));
+            loaded.head = Some((head.version.clone(), unsaved.credential.as_head(head)));
         }
         match self.commit(lease, &mut loaded).await {
             Ok(()) => {}

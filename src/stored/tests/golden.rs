@@ -207,6 +207,20 @@ pub(super) fn ledger_with_issued() -> String {
     format!("{before}{issued}  \"consents\"{after}")
 }
 
+/// Written since it is known of an attempt whether it sent a code.
+pub(super) fn ledger_with_a_code_sent() -> String {
+    LEDGER.replace("\"unclear_since\": \"2026-11-23T17:26:42Z\"\n", "\"unclear_since\": \"2026-11-23T17:26:42Z\",\n      \"code_in\": 3\n")
+}
+
+#[test]
+fn a_ledger_that_knows_of_a_code_that_was_sent() {
+    let document = ledger_with_a_code_sent();
+    let ledger = ledger_from_json(&document).unwrap();
+    assert_eq!(ledger.open[0].code_in, Some(3));
+    assert_eq!(ledger_to_json(&ledger), document);
+    assert_eq!(ledger_from_json(LEDGER).unwrap().open[0].code_in, None);
+}
+
 #[test]
 fn a_ledger_that_knows_the_age_of_its_refresh_token() {
     let document = ledger_with_issued();

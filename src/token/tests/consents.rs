@@ -33,7 +33,7 @@ proptest! {
         let id = stored.clone().filter(|_| same).unwrap_or_else(|| "somebody".to_owned());
         let who = told.then(|| person(&id));
         let pointer = pointer(&ledger, scene.now);
-        let landed = ledger.consent_saved(&attempt(), pointer.clone(), who.clone());
+        let landed = ledger.consent_saved(&attempt(), pointer.clone(), who.clone(), ledger.epoch);
         let meant = stored.is_none_or(|stored| who.as_ref().is_some_and(|who| who.id == stored));
         prop_assert_eq!(landed, if meant { Landed::Head } else { Landed::Candidate });
         if meant {
@@ -59,6 +59,7 @@ proptest! {
         let mut ledger = scene.ledger;
         let old = ledger.head.clone();
         ledger.announce_code(attempt(), Fingerprint([9; 16]), None, scene.now);
+        let sent_in = ledger.epoch;
         let mut credential = credential;
         credential.epoch = if old.as_ref().is_some_and(|old| old.user.is_some()) { UNCONFIRMED } else { ledger.epoch + 1 };
         credential.refresh_token = Secret::new("made-up-of-the-code");
@@ -71,7 +72,7 @@ proptest! {
             // Its process was only asleep, and knows whose it is. The other chain was refreshed meanwhile.
             ledger.head.as_mut().unwrap().granted_at = scene.now + SignedDuration::from_secs(600);
             let pointer = Pointer::to(version.clone(), &credential);
-            prop_assert_eq!(ledger.consent_saved(&attempt(), pointer, Some(person(&user))), Landed::Head);
+            prop_assert_eq!(ledger.consent_saved(&attempt(), pointer, Some(person(&user)), sent_in), Landed::Head);
             prop_assert!(ledger.consents.pending.is_none());
         } else {
             prop_assert_eq!(landed, Landed::Head);
@@ -81,14 +82,19 @@ proptest! {
 
     /// A lock was lost between the reply and the save, and the chain before was refreshed meanwhile: that is no later consent.
     #[test]
-    fn a_mere_refresh_overtakes_no_consent(scene in scene(0.3)) {
+    fn a_mere_refresh_overtakes_no_consent(scene in scene(0.3), settled in any::<bool>()) {
         let mut ledger = scene.ledger;
         ledger.announce_code(attempt(), Fingerprint([9; 16]), None, scene.now);
         let pointer = Pointer { epoch: UNCONFIRMED, ..pointer(&ledger, scene.now) };
+        let sent_in = ledger.epoch;
+        // Past its quarantine the refresh has closed the attempt as well.
+        if settled {
+            ledger.open.clear();
+        }
         let Some(head) = &mut ledger.head else { return Ok(()) };
         head.granted_at = scene.now + SignedDuration::from_secs(480);
         head.user = Some("user".to_owned());
-        let landed = ledger.consent_saved(&attempt(), pointer.clone(), Some(person("another")));
+        let landed = ledger.consent_saved(&attempt(), pointer.clone(), Some(person("another")), sent_in);
         prop_assert_eq!(landed, Landed::Candidate);
         prop_assert_eq!(ledger.consents.pending.map(|pending| pending.pointer), Some(pointer));
     }
@@ -97,9 +103,10 @@ proptest! {
     fn a_later_consent_that_was_faster_stays(scene in scene(0.3)) {
         let mut ledger = scene.ledger;
         let late = pointer(&ledger, scene.now);
+        let sent_in = ledger.epoch;
         ledger.epoch += 1;
         let head = ledger.head.clone();
-        let landed = ledger.consent_saved(&attempt(), late, Some(person("somebody")));
+        let landed = ledger.consent_saved(&attempt(), late, Some(person("somebody")), sent_in);
         // Only a chain that looked dead takes whatever may still be good.
         prop_assert!(ledger.head == head || landed == Landed::Head);
     }

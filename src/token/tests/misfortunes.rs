@@ -158,6 +158,17 @@ fn a_probe_whose_reply_was_lost_is_aimed_at_although_the_retry_was_too_early() {
     assert_eq!(timeline.waits(), (probe + 573, Wait::UnclearOutcome), "the lost reply was a grant; only an aim gets it back");
 }
 
+#[test]
+fn i4_a_log_in_that_was_cut_off_is_no_probe_that_has_to_be_cleared_up() {
+    let mut timeline = Timeline::granted_at_0();
+    timeline.at(570).sends_and(REFUSED);
+    timeline.at(630).sends_and(REFUSED);
+    timeline.ledger.announce_code(AttemptId("code".to_owned()), Fingerprint([9; 16]), None, at(700));
+    for second in [850, 1_300] {
+        assert!(matches!(timeline.at(second).due(), Due::NeedsConsent(_)), "{second} s: the hour's requests are kept for a person");
+    }
+}
+
 /// Seeds 8007 and 10731 of the simulation: false refusals of the living head, and an old candidate was probed in its place for days.
 #[test]
 fn after_refusals_of_all_the_latest_grant_is_what_is_tried_now_and_then() {

@@ -9,7 +9,7 @@ use exact_token_broker::refresh_token::Refresher;
 use exact_token_broker::status::{State, Status};
 use exact_token_broker::token::reply::Unclear;
 use exact_token_broker::token::schedule::Mode;
-use exact_token_broker::token::{CodeReply, Reply};
+use exact_token_broker::token::{CodeReply, Grant, Reply, Secret};
 use jiff::SignedDuration;
 use simulators::exact_online::Config;
 
@@ -73,7 +73,7 @@ fn a_pair_that_could_not_be_stored_is_served_and_saved_by_the_next_tick_or_by_it
 /// and then that is said. Whatever it left, the next person connects.
 #[test]
 fn a_process_that_is_killed_anywhere_leaves_nothing_that_stands_in_the_way() {
-    for from_nothing in [true, false] {
+    for (from_nothing, ticks_between) in [(true, true), (false, true), (true, false), (false, false)] {
         let mut kept = 0;
         for kill_at in 1.. {
             let world = if from_nothing { World::new(Config::default()) } else { connected(Config::default()) };
@@ -94,7 +94,7 @@ fn a_process_that_is_killed_anywhere_leaves_nothing_that_stands_in_the_way() {
             undisturbed(&world, |refresher, doubles| async move {
                 tokio::time::sleep(Duration::from_secs(61)).await;
                 let exact = Exact::of(&doubles.world);
-                if lived.is_none() {
+                if lived.is_none() && ticks_between {
                     is_found_or_said(&refresher, &doubles, &exact, stored, from_nothing, granted).await;
                 }
                 assert!(matches!(connect_after(&refresher, &exact, 1).await, Ok(Finished::Connected(_))), "after a kill at step {kill_at}");
@@ -159,4 +159,49 @@ fn on_demand_a_log_in_that_was_cut_off_keeps_nobody_from_being_served() {
         });
     }
     assert!(cut_off > 2);
+}
+
+/// The process of a log-in is frozen in the exchange for minutes. Another refreshes the chain before, and then the first wakes up.
+#[test]
+fn i3_a_log_in_whose_process_slept_is_overtaken_by_no_refresh() {
+    for who in ["one", "two"] {
+        let world = connected(Config::default());
+        undisturbed(&world, |refresher, doubles| async move {
+            connect(&refresher, &Exact::of(&doubles.world)).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(400)).await;
+            let exact = Exact::of(&doubles.world);
+            exact.is(Some(person(who)));
+            if who == "two" {
+                // Another's log-in leaves the chain before as it is.
+                exact.answers(CodeReply::Other(Reply::Granted(Grant {
+                    access_token: Secret::new("made-up-access-of-code-of-two"),
+                    refresh_token: Secret::new("made-up-refresh-of-code-of-two"),
+                    expires_in: SignedDuration::from_secs(600),
+                })));
+            }
+            let plan = Plan::new(None, None);
+            let sleeper = doubles.beside(&plan);
+            let begun = consent(&sleeper, &exact).begin(None).await.unwrap();
+            let log_in = consent(&sleeper, &exact);
+            let finished = tokio::spawn(async move { log_in.finish(back(&begun)).await });
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            plan.freeze();
+            tokio::time::sleep(Duration::from_secs(170)).await;
+            ticks(&refresher, &doubles, 900).await;
+            plan.thaw();
+            drop(finished.await.unwrap());
+            ticks(&refresher, &doubles, 700).await;
+            let ledger = doubles.world.state().ledger.clone().unwrap().0;
+            let head = doubles.world.state().versions[&ledger.head.clone().unwrap().version].1.clone();
+            let of_two = |pointer: &exact_token_broker::token::Pointer| {
+                doubles.world.state().versions[&pointer.version].1.refresh_token.reveal() == "made-up-refresh-of-code-of-two"
+            };
+            if who == "two" {
+                assert!(ledger.consents.pending.as_ref().is_some_and(|pending| of_two(&pending.pointer)), "{ledger:?}");
+            } else {
+                assert_eq!(ledger.epoch, 3, "the log-in before, and this one: {ledger:?}");
+                assert!(doubles.world.state().exact.is_chain_alive(head.refresh_token.reveal(), doubles.true_now()));
+            }
+        });
+    }
 }

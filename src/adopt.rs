@@ -43,7 +43,7 @@ pub enum AdoptError {
 impl Refresher {
     /// Re-saves the head under this installation's lock, in a new epoch. Nothing is sent to Exact.
     pub async fn adopt(self: &Arc<Self>) -> Result<Adopted, AdoptError> {
-        let lease = Lease::take(&self.ledger, &self.clock).await.map_err(|error| match error {
+        let lease = self.take_lock().await.map_err(|error| match error {
             LockError::Held => AdoptError::Locked,
             LockError::Unavailable(why) => LookError::Unavailable(why).into(),
         })?;

@@ -9,8 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::refresh_token::ending::Needed;
 use crate::refresh_token::memory::View;
-use crate::refresh_token::tick::TICK;
-use crate::refresh_token::{LookError, Outcome, Refresher};
+use crate::refresh_token::{LookError, Outcome, PASS, Refresher};
 use crate::token::Secret;
 use crate::token::ledger::FailureKind;
 use crate::token::schedule::{Answer, Due, Mode, Policy, Wait, Why, answer, due};
@@ -222,7 +221,7 @@ impl Call<'_> {
         let clock = &self.this.clock;
         tokio::select! {
             biased;
-            _ = self.this.pass(Mode::KeepWarm, clock.monotonic() + TICK) => {}
+            _ = self.this.pass(Mode::KeepWarm, clock.monotonic() + PASS) => {}
             () = clock.sleep(LOOK.min(self.left())) => {}
         }
     }
@@ -236,7 +235,7 @@ impl Call<'_> {
         let granted = self.this.memory.granted();
         tokio::pin!(granted);
         granted.as_mut().enable();
-        let pass = self.this.pass(Mode::KeepWarm, clock.monotonic() + TICK);
+        let pass = self.this.pass(Mode::KeepWarm, clock.monotonic() + PASS);
         tokio::pin!(pass);
         tokio::select! {
             biased;

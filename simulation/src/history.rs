@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use exact_token_broker::get_token::{Ask, NoToken};
 use exact_token_broker::token::schedule::Mode;
-use exact_token_broker::token::{Fingerprint, Secret};
+use exact_token_broker::token::{Fingerprint, Ledger, Secret};
 use jiff::{SignedDuration, Timestamp};
 use simulators::exact_online::Outcome;
 use tracing_subscriber::layer::SubscriberExt;
@@ -240,6 +240,15 @@ impl crate::world::State {
         }));
         let latest = allowed.into_iter().max().unwrap_or(calm).max(calm);
         let passed_on = if self.head_lives(calm) { SignedDuration::ZERO } else { PASSED_ON_WITHIN };
-        latest + SERVES_WITHIN + passed_on
+        // What was believed to be refused is tried again an hour after everything else was.
+        let given_up = if self.is_wrongly_refused(&ledger, calm) { hour } else { SignedDuration::ZERO };
+        latest + SERVES_WITHIN + passed_on + given_up
+    }
+
+    /// Whether a token that lives was refused twice: Exact was not itself then.
+    fn is_wrongly_refused(&self, ledger: &Ledger, now: Timestamp) -> bool {
+        let of = |token: &str| Fingerprint::of(&Secret::new(token));
+        let refused = |token: &str| ledger.refusals.iter().any(|refused| refused.fingerprint == of(token) && refused.count >= 2);
+        ledger.dead.is_none() && self.oracle.made.iter().any(|pair| refused(&pair.token) && self.exact.is_chain_alive(&pair.token, now))
     }
 }

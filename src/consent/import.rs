@@ -53,7 +53,7 @@ impl Refresher {
         // Editors and shells of Windows put a byte order mark before a text.
         let refresh_token = Secret::new(refresh_token.reveal().trim_start_matches('\u{feff}').trim());
         plausible(refresh_token.reveal())?;
-        let lease = Lease::take(&self.ledger, &self.clock).await.map_err(|error| match error {
+        let lease = self.take_lock().await.map_err(|error| match error {
             LockError::Held => ImportError::Locked,
             LockError::Unavailable(why) => LookError::Unavailable(why).into(),
         })?;

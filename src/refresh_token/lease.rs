@@ -1,10 +1,10 @@
 //! The lock, kept alive by a task of its own for as long as a pass needs it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::ports::{Clock, LedgerStore, LockError, LockOwner};
 use crate::task;
@@ -21,15 +21,33 @@ pub struct Lease {
     released: bool,
 }
 
+/// The name under which the lock was asked for in vain. Without a reply, perhaps it is ours or will be when the request arrives: asked for under the
+/// same name it is, in either case; another name of this process would be kept out by it for its 60 s.
+#[derive(Debug, Default)]
+pub struct Unanswered(Mutex<Option<(LockOwner, Option<AbortHandle>)>>);
+
+impl Unanswered {
+    /// The name to ask under: that one, which nobody else uses from now on, or a new one.
+    fn owner(&self) -> LockOwner {
+        let unanswered = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((owner, giving_back)) = unanswered else { return LockOwner(uuid::Uuid::new_v4().to_string()) };
+        giving_back.inspect(AbortHandle::abort);
+        owner
+    }
+
+    fn keep(&self, owner: LockOwner, giving_back: Option<AbortHandle>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((owner, giving_back));
+    }
+}
+
 impl Lease {
     /// Takes the lock once. Waiting for it is the caller's business.
-    pub async fn take(ledger: &Arc<dyn LedgerStore>, clock: &Arc<dyn Clock>) -> Result<Self, LockError> {
-        let owner = LockOwner(uuid::Uuid::new_v4().to_string());
+    pub async fn take(ledger: &Arc<dyn LedgerStore>, clock: &Arc<dyn Clock>, unanswered: &Unanswered) -> Result<Self, LockError> {
+        let owner = unanswered.owner();
         if let Err(error) = ledger.lock(&owner).await {
-            if let LockError::Unavailable(_) = error {
-                // It may have been taken all the same.
-                give_back(Arc::clone(ledger), owner);
-            }
+            // Without a reply it may have been taken all the same, and others wait for it.
+            let giving_back = matches!(error, LockError::Unavailable(_)).then(|| give_back(Arc::clone(ledger), owner.clone())).flatten();
+            unanswered.keep(owner, giving_back);
             return Err(error);
         }
         let lost = Arc::new(AtomicBool::new(false));
@@ -90,8 +108,7 @@ impl Drop for Lease {
 }
 
 /// Without anybody waiting for it.
-fn give_back(ledger: Arc<dyn LedgerStore>, owner: LockOwner) {
-    if tokio::runtime::Handle::try_current().is_ok() {
-        drop(task::spawn(async move { ledger.unlock(&owner).await }));
-    }
+fn give_back(ledger: Arc<dyn LedgerStore>, owner: LockOwner) -> Option<AbortHandle> {
+    let running = tokio::runtime::Handle::try_current().is_ok();
+    running.then(|| task::spawn(async move { ledger.unlock(&owner).await }).abort_handle())
 }

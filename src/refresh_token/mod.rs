@@ -18,9 +18,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use self::bounded::{Bounded, LIST_CALL, STORE_CALL};
+use self::lease::{Lease, Unanswered};
 use self::memory::{Memory, Unsaved, View};
 use self::single_flight::SingleFlight;
-use crate::ports::{Clock, Etag, LedgerError, LedgerStore, Snapshot, TokenEndpoint, Vault, VaultError};
+use crate::ports::{Clock, Etag, LedgerError, LedgerStore, LockError, Snapshot, TokenEndpoint, Vault, VaultError};
 use crate::token::consent::UNCONFIRMED;
 use crate::token::ledger::FailureKind;
 use crate::token::rotation::Landed;
@@ -55,6 +56,7 @@ pub struct Refresher {
     consent_url: Option<String>,
     looks: SingleFlight<Result<(), LookError>>,
     passes: SingleFlight<Outcome>,
+    unanswered: Unanswered,
 }
 
 /// How one pass ended.
@@ -112,14 +114,19 @@ impl Refresher {
         let vault = Arc::new(Bounded::new(vault, &clock));
         let ledger = Arc::new(Bounded::new(ledger, &clock));
         let (memory, looks, passes) = (Memory::default(), SingleFlight::default(), SingleFlight::default());
-        Self { endpoint, vault, ledger, clock, policy, memory, consent_url: None, looks, passes }
+        Self { endpoint, vault, ledger, clock, policy, memory, consent_url: None, looks, passes, unanswered: Unanswered::default() }
+    }
+
+    /// Takes the lock once. Waiting for it is the caller's business.
+    pub(crate) async fn take_lock(&self) -> Result<Lease, LockError> {
+        Lease::take(&self.ledger, &self.clock, &self.unanswered).await
     }
 
     /// Runs a pass, or joins the one that is running. It is an owned task: a caller that goes away does not end it.
     pub async fn pass(self: &Arc<Self>, mode: Mode, latest_end: Duration) -> Outcome {
         let this = Arc::clone(self);
         let end = latest_end.min(self.clock.monotonic() + PASS);
-        self.passes.run(async move { pass::run(&this, mode, end, latest_end).await }).await.unwrap_or(Outcome::Crashed)
+        self.passes.run(async move { pass::run(&this, mode, end).await }).await.unwrap_or(Outcome::Crashed)
     }
 
     /// Waits until no pass is running: a process that ends in the middle of one leaves work to its successor.

@@ -53,7 +53,7 @@ impl Refresher {
             if view.unsaved || looked.is_ok() {
                 let wanted = self.tick_wants_pass(last.is_none());
                 if wanted && (last.is_none() || elapsed() < HOLD_UNCLEAR) {
-                    last = Some(self.pass(self.policy.mode, begun + TICK).await);
+                    last = Some(self.pass_until(begun + TICK).await);
                 }
             } else if let Err(problem) = looked {
                 last = Some(Outcome::StoreFailed(problem));
@@ -66,6 +66,19 @@ impl Refresher {
             info!(seconds = hold.as_secs(), "holding until Exact Online may be asked");
             self.hold_for(hold).await;
             pause = (pause * 2).min(PAUSE_MOST);
+        }
+    }
+
+    /// What the pass brought, or how far it is by then: it goes on by itself, and so may one that somebody else began later than this tick.
+    async fn pass_until(self: &Arc<Self>, end: Duration) -> Outcome {
+        let left = end.saturating_sub(self.clock.monotonic());
+        tokio::select! {
+            biased;
+            outcome = Box::pin(self.pass(self.policy.mode, end)) => outcome,
+            () = self.clock.sleep(left) => match self.unsaved() {
+                Some(_) => Outcome::Unsaved("the store has not taken it by the end of this tick; it is still tried".to_owned()),
+                None => Outcome::Busy,
+            },
         }
     }
 
@@ -119,7 +132,7 @@ impl Refresher {
         let next = view.ledger.as_ref().map(|ledger| due(ledger, view.head.as_deref(), view.now, &self.policy));
         let (failed, what) = match last {
             Some(Outcome::Refreshed) => (false, "refreshed".to_owned()),
-            Some(Outcome::Busy) => (false, "another process is at work on the tokens".to_owned()),
+            Some(Outcome::Busy) => (false, "another process or call is at work on the tokens".to_owned()),
             Some(Outcome::Failed(what)) => (true, format!("the refresh failed: {what}")),
             Some(Outcome::Unsaved(why)) => (true, format!("a new pair of tokens could not be stored and is kept in memory: {why}")),
             Some(Outcome::StoreFailed(LookError::Unavailable(why) | LookError::Damaged(why))) => (true, format!("nothing was sent: {why}")),

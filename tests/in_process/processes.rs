@@ -86,6 +86,7 @@ fn frozen_for(grace: Grace, frozen: i64, after: impl FnOnce(&World, &str)) {
             calls(&other, &doubles, 10, frozen).await;
             plan.thaw();
             tick.await.unwrap();
+            refresher.finish().await;
             refresher.tick().await;
             lost
         }

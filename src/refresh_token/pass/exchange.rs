@@ -13,7 +13,6 @@ use crate::patience::Patience;
 use crate::ports::ConsentEndpoint;
 use crate::refresh_token::lease::Lease;
 use crate::refresh_token::memory::{BroughtBy, Unsaved};
-use crate::refresh_token::tick::TICK;
 use crate::refresh_token::{LookError, Outcome, Refresher};
 use crate::token::consent::{Pending, UNCONFIRMED, UsedState};
 use crate::token::ledger::{ANSWER_WITHIN, FailureKind, SEND_WITHIN};
@@ -106,8 +105,7 @@ impl From<LookError> for ExchangeError {
 impl Refresher {
     /// Exchanges a code. Must run to its end: what it is granted is in memory alone until it is stored.
     pub async fn exchange(&self, endpoint: &dyn ConsentEndpoint, code: Code) -> Result<Exchanged, ExchangeError> {
-        let pass =
-            Pass { this: self, policy: self.policy.clone(), end: self.clock.monotonic() + EXCHANGE, latest_end: self.clock.monotonic() + TICK };
+        let pass = Pass { this: self, policy: self.policy.clone(), end: self.clock.monotonic() + EXCHANGE };
         pass.store_without_lock().await;
         let lease = pass.lock_for_a_person().await?;
         let exchanged = pass.exchange(&lease, endpoint, code).await;

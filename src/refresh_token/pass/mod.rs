@@ -30,7 +30,6 @@ use jiff::SignedDuration;
 use tracing::{error, info, warn};
 
 use self::save::{STORE_AGAIN_AFTER, STORE_AGAIN_MOST};
-use super::bounded::STORE_CALL;
 use super::lease::Lease;
 use super::memory::{BroughtBy, Unsaved};
 use super::{LookError, Outcome, REQUEST_NEEDS, Refresher};
@@ -43,10 +42,6 @@ use crate::token::rotation::SentFrom;
 use crate::token::schedule::{Due, Mode, Policy, due};
 use crate::token::{AttemptId, Credential, Fingerprint, Ledger, Reply, Secret, VersionId};
 
-/// The longest that one more try to save takes where nothing answers: to write, to look for what was written, to take the lock.
-const A_TRY_TAKES: Duration = Duration::from_secs(3 * STORE_CALL.as_secs());
-/// The host kills an invocation at 600 s, 30 s after its latest end; some of that is for what comes after the tick.
-const BEFORE_THE_KILL: Duration = Duration::from_secs(20);
 /// The adapter ends by itself; a few seconds later the pass does, whatever the adapter does.
 const REPLY_WITHIN: Duration = Duration::from_secs(ANSWER_WITHIN.unsigned_abs().as_secs() + 5);
 /// How often a lock that another process holds is tried.
@@ -78,10 +73,9 @@ impl From<LookError> for Stop {
 }
 
 /// Runs one pass that is over at `end` (monotonic time).
-/// `latest_end` is that of the invocation that it is a part of.
-pub(super) async fn run(this: &Refresher, mode: Mode, end: Duration, latest_end: Duration) -> Outcome {
+pub(super) async fn run(this: &Refresher, mode: Mode, end: Duration) -> Outcome {
     let policy = Policy { mode, ..this.policy.clone() };
-    let pass = Pass { this, policy, end, latest_end };
+    let pass = Pass { this, policy, end };
     let outcome = pass.run().await;
     log(&outcome);
     outcome
@@ -91,7 +85,6 @@ struct Pass<'a> {
     this: &'a Refresher,
     policy: Policy,
     end: Duration,
-    latest_end: Duration,
 }
 
 impl Pass<'_> {
@@ -118,7 +111,7 @@ impl Pass<'_> {
                 // With a grant in hand, a store that fails means above all that it is not saved. A damaged one does not mend by itself.
                 Stop::Ended(Outcome::StoreFailed(problem)) if self.this.unsaved().is_some() => {
                     self.store_without_lock().await;
-                    if matches!(problem, LookError::Damaged(_)) || !self.has_time_for_another(pause) {
+                    if matches!(problem, LookError::Damaged(_)) || self.time_left() < pause {
                         return Outcome::Unsaved(problem.to_string());
                     }
                     self.this.clock.sleep(pause).await;
@@ -127,7 +120,7 @@ impl Pass<'_> {
                 // Only a grant in hand is worth taking the lock again for, be it another than the one that was saved just now; otherwise whoever
                 // has it does the work.
                 Stop::Conflict | Stop::LockLost | Stop::Ended(Outcome::Refreshed | Outcome::Failed(_))
-                    if self.this.unsaved().is_some() && self.has_time_for_another(Duration::ZERO) => {}
+                    if self.this.unsaved().is_some() && self.time_left() > TRY_LOCK_EVERY => {}
                 Stop::Ended(outcome) => return outcome,
                 Stop::Conflict | Stop::LockLost => {
                     return self.unsaved_outcome("the lock was lost").unwrap_or(Outcome::Busy);
@@ -140,10 +133,10 @@ impl Pass<'_> {
     async fn take_lock(&self) -> Result<Lease, Outcome> {
         let mut pause = STORE_AGAIN_AFTER;
         loop {
-            match Lease::take(&self.this.ledger, &self.this.clock).await {
+            match self.this.take_lock().await {
                 Ok(lease) => return Ok(lease),
                 Err(LockError::Held) => {}
-                Err(LockError::Unavailable(_)) if self.this.unsaved().is_some() && self.has_time_for_another(pause) => {
+                Err(LockError::Unavailable(_)) if self.this.unsaved().is_some() && self.time_left() > pause => {
                     self.this.clock.sleep(pause).await;
                     pause = (pause * 2).min(STORE_AGAIN_MOST);
                     self.store_without_lock().await;
@@ -155,8 +148,7 @@ impl Pass<'_> {
                 }
             }
             let must_keep = self.this.unsaved().is_some();
-            let goes_on = if must_keep { self.has_time_for_another(TRY_LOCK_EVERY) } else { self.time_left() >= REQUEST_NEEDS };
-            if !goes_on {
+            if self.time_left() < if must_keep { TRY_LOCK_EVERY } else { REQUEST_NEEDS } {
                 return Err(self.unsaved_outcome("another process holds the lock").unwrap_or(Outcome::Busy));
             }
             self.this.clock.sleep(TRY_LOCK_EVERY).await;
@@ -293,13 +285,6 @@ impl Pass<'_> {
 
     fn unsaved_outcome(&self, why: &str) -> Option<Outcome> {
         self.this.unsaved().map(|_| Outcome::Unsaved(why.to_owned()))
-    }
-
-    /// Whether a grant may be tried to be saved once more after a pause. One that is still being saved when the host kills is lost with the process; if
-    /// the invocation ends before, it lives on in memory.
-    fn has_time_for_another(&self, pause: Duration) -> bool {
-        let until_killed = (self.latest_end + BEFORE_THE_KILL).saturating_sub(self.this.clock.monotonic());
-        self.time_left() >= pause && until_killed >= pause + A_TRY_TAKES
     }
 
     fn time_left(&self) -> Duration {

@@ -10,8 +10,7 @@ use super::exchange::{EXCHANGE, ExchangeError, Exchanged};
 use super::{Loaded, Pass, Stop, TRY_LOCK_EVERY};
 use crate::ports::{ConsentEndpoint, Etag, LockError, VaultError};
 use crate::refresh_token::lease::Lease;
-use crate::refresh_token::tick::TICK;
-use crate::refresh_token::{LookError, Outcome, Refresher};
+use crate::refresh_token::{LookError, Outcome, PASS, Refresher};
 use crate::token::schedule::Why;
 use crate::token::{Ledger, VersionId};
 
@@ -31,9 +30,8 @@ impl Refresher {
     /// Before a person logs in: the store has to take a pair, whose the stored one is is asked while it can be, and refreshes are made to keep away.
     /// Where another process is at work nothing is done; the exchange proves the store again.
     pub async fn prepare(&self, endpoint: &dyn ConsentEndpoint) -> Result<(), ExchangeError> {
-        let pass =
-            Pass { this: self, policy: self.policy.clone(), end: self.clock.monotonic() + EXCHANGE, latest_end: self.clock.monotonic() + TICK };
-        let lease = match Lease::take(&self.ledger, &self.clock).await {
+        let pass = Pass { this: self, policy: self.policy.clone(), end: self.clock.monotonic() + EXCHANGE };
+        let lease = match self.take_lock().await {
             Ok(lease) => lease,
             Err(LockError::Held) => return Ok(()),
             Err(error @ LockError::Unavailable(_)) => return Err(ExchangeError::Store(error.to_string())),
@@ -49,7 +47,7 @@ impl Refresher {
         self.unsaved()?;
         let outcome = tokio::select! {
             biased;
-            outcome = Box::pin(self.pass(self.policy.mode, self.clock.monotonic() + TICK)) => Some(outcome),
+            outcome = Box::pin(self.pass(self.policy.mode, self.clock.monotonic() + PASS)) => Some(outcome),
             () = self.clock.sleep(within) => None,
         };
         self.unsaved()?;
@@ -68,8 +66,7 @@ impl Refresher {
 
     /// A person says whether the consent that is kept aside is meant. None: all stays as it was.
     pub async fn decide(&self, version: &VersionId, decision: Decision) -> Result<Option<Exchanged>, ExchangeError> {
-        let pass =
-            Pass { this: self, policy: self.policy.clone(), end: self.clock.monotonic() + EXCHANGE, latest_end: self.clock.monotonic() + TICK };
+        let pass = Pass { this: self, policy: self.policy.clone(), end: self.clock.monotonic() + EXCHANGE };
         let lease = pass.lock_for_a_person().await?;
         let decided = match decision {
             Decision::Connect => pass.confirm(&lease, version).await.map(Some),
@@ -86,7 +83,7 @@ impl Pass<'_> {
         let clock = &self.this.clock;
         let until = clock.monotonic() + LOCK_WITHIN;
         loop {
-            match Lease::take(&self.this.ledger, clock).await {
+            match self.this.take_lock().await {
                 Ok(lease) => return Ok(lease),
                 Err(LockError::Held) if clock.monotonic() < until => clock.sleep(TRY_LOCK_EVERY).await,
                 Err(LockError::Held) => return Err(ExchangeError::Busy),

@@ -77,7 +77,7 @@ impl Pass<'_> {
                 return Ok(version);
             }
             error!("A NEW PAIR OF TOKENS IS NOT STORED YET, it is kept in memory and tried again: {problem}");
-            if !self.has_time_for_another(pause) {
+            if self.time_left() < pause {
                 return Err(Stop::Ended(Outcome::Unsaved(problem.to_string())));
             }
             self.this.clock.sleep(pause).await;

@@ -138,8 +138,7 @@ impl Gate {
         match self {
             Self::First => [
                 "the 570 s come before the look at the token: within them a dead token is \"too early\", too",
-                "nothing to set. \"Too early\" after an unclear reply says nothing of the token, and the program takes it so: it asks again 573 s and 590 s \
-                 after",
+                "nothing to set. \"Too early\" after an unclear reply says nothing of the token, and the program takes it so: it asks again 573 s after",
             ],
             Self::AfterTokenCheck => [
                 "the look at the token comes before the 570 s: within them a dead token is refused, and \"too early\" means that it is good",
@@ -172,7 +171,7 @@ impl Grace {
             ],
             Self::EndsByTime => [
                 "a used refresh token still works when the 570 s are over and its successor is unused, and no more later: it ends by time",
-                "a lost reply is made good if somebody asks in time, and the program does: 573 s and 590 s after. REFRESH_POLICY may stay keep-warm; \
+                "a lost reply is made good if somebody asks in time, and the program does: 573 s after. REFRESH_POLICY may stay keep-warm; \
                  either way leave the timer RefreshToken on, every 9 minutes, because it is the timer that asks",
             ],
             Self::EndsWithTheUseOfTheNew => [

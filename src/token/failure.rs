@@ -55,6 +55,10 @@ impl Ledger {
                     let doubled = NOT_SENT_FIRST.as_secs() << (count - 1).min(6);
                     now + SignedDuration::from_secs(doubled).min(NOT_SENT_MOST)
                 });
+                if let (Some(head), Some(backoff)) = (&self.head, self.backoff) {
+                    let until = retry::not_sent_until(self, head.fingerprint, now, backoff.until);
+                    self.backoff = Some(Backoff { until, ..backoff });
+                }
             }
             FailureKind::TooEarly => {
                 self.close(attempt);

@@ -24,7 +24,8 @@ pub const MAX_CANDIDATES: usize = 3;
 /// How many open attempts are remembered. Past that the oldest with a recorded outcome goes: nothing can arrive from it any more.
 pub const MAX_OPEN: usize = 16;
 
-const HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// The hour of [`UNGRANTED_AN_HOUR`]. The clocks of two processes differ by a second or two, and no hour of Exact's may have more.
+pub const BUDGET_HOUR: SignedDuration = SignedDuration::from_secs(3_605);
 
 /// All that is known about the chain beside the tokens themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -290,7 +291,7 @@ impl Ledger {
     /// Requests without a grant in the hour before `now`. A time ahead of `now` counts: a clock that went back must not widen the budget.
     #[must_use]
     pub fn ungranted_in_hour(&self, now: Timestamp) -> usize {
-        self.ungranted.iter().filter(|at| **at > now - HOUR).count()
+        self.ungranted.iter().filter(|at| **at > now - BUDGET_HOUR).count()
     }
 
     /// Requests announced on the UTC day of `now`.
@@ -336,7 +337,7 @@ impl Ledger {
             let oldest_settled = self.open.iter().position(|attempt| attempt.unclear_since.is_some()).unwrap_or(0);
             self.open.remove(oldest_settled);
         }
-        self.ungranted.retain(|at| *at > now - HOUR);
+        self.ungranted.retain(|at| *at > now - BUDGET_HOUR);
         self.ungranted.push(now);
         let requests = self.requests_today(now) + 1;
         self.today = Today { day: self.today.day.max(utc_day(now)), requests };

@@ -10,7 +10,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::credential::Fingerprint;
-use super::ledger::{Ledger, OpenAttempt, UNGRANTED_AN_HOUR};
+use super::ledger::{BUDGET_HOUR, Ledger, OpenAttempt, UNGRANTED_AN_HOUR};
 
 /// The first retry after an unclear outcome that its own process recorded. A process that died is waited for by its quarantine instead.
 pub const FIRST_RETRY: SignedDuration = SignedDuration::from_secs(30);
@@ -29,7 +29,12 @@ const AIM_STEP: SignedDuration = SignedDuration::from_secs(28);
 const CLOCKS: SignedDuration = SignedDuration::from_secs(2);
 /// How long after an aim it is still worth asking.
 const STILL_IN_TIME: SignedDuration = SignedDuration::from_secs(10);
-const HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// A request for an aim whose outcome is unclear as well is made once more while the half minute lasts.
+const ONCE_MORE: SignedDuration = SignedDuration::from_secs(17);
+/// From an aim to the end of the half minute.
+const WINDOW: SignedDuration = SignedDuration::from_secs(27);
+/// How soon in that half minute it is tried again what could not be sent.
+const NOT_SENT_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
 /// The times at which a request covers the whole of what may have become of `attempt`; at least one, at most six.
 pub fn aims(attempt: &OpenAttempt) -> impl Iterator<Item = Timestamp> + use<> {
@@ -65,18 +70,35 @@ pub fn next(ledger: &Ledger, fingerprint: Fingerprint) -> Option<Timestamp> {
     let died = mine().skip(1).filter(|attempt| attempt.unclear_since.is_none()).flat_map(aims);
     let of_the_retry = mine().nth(1).filter(|_| some_are_left).and_then(|attempt| aims(attempt).next());
     let urgent = std::iter::once(first_retry).chain(aims(first)).chain(of_the_retry).chain(died).filter(ahead).min();
+    let pace = pace(ledger, last_request);
+    let once_more = mine().flat_map(aims).filter(|aim| is_unclear_at(ledger, fingerprint, *aim)).map(|aim| aim + ONCE_MORE);
+    let once_more = once_more.filter(ahead).filter(|at| pace <= *at).min();
     let steady = mine().skip(1).take(1).chain(std::iter::once(latest)).flat_map(aims).filter(ahead).min();
-    let steady = steady.unwrap_or(last_request + PERIOD).min(last_request + PERIOD).max(pace(ledger, last_request));
-    Some(urgent.map_or(steady, |urgent| urgent.min(steady)))
+    let steady = steady.unwrap_or(last_request + PERIOD).min(last_request + PERIOD).max(pace);
+    urgent.into_iter().chain(once_more).chain([steady]).min()
+}
+
+/// Whether what was asked for that aim brought an unclear outcome in time to ask once more.
+fn is_unclear_at(ledger: &Ledger, fingerprint: Fingerprint, aim: Timestamp) -> bool {
+    let asked = |attempt: &&OpenAttempt| attempt.fingerprint == fingerprint && (aim - CLOCKS..aim + STILL_IN_TIME).contains(&attempt.opened);
+    ledger.open.iter().filter(asked).any(|attempt| attempt.unclear_since.is_some_and(|since| since < aim + ONCE_MORE))
+}
+
+/// When to try again what was not sent, if not before `until`: nothing was spent, and an aim is not given up for a pause.
+#[must_use]
+pub fn not_sent_until(ledger: &Ledger, fingerprint: Fingerprint, now: Timestamp, until: Timestamp) -> Timestamp {
+    let aims = ledger.open.iter().filter(|attempt| attempt.fingerprint == fingerprint).flat_map(aims);
+    let soon = aims.filter(|aim| now < *aim + WINDOW).map(|aim| aim.max(now + NOT_SENT_AGAIN));
+    soon.min().map_or(until, |soon| soon.min(until))
 }
 
 /// The earliest time at which one more request still leaves one for each following 10 minutes, until the oldest request leaves the hour.
 fn pace(ledger: &Ledger, last_request: Timestamp) -> Timestamp {
-    let hour: Vec<_> = ledger.ungranted.iter().filter(|at| **at > last_request - HOUR).collect();
+    let hour: Vec<_> = ledger.ungranted.iter().filter(|at| **at > last_request - BUDGET_HOUR).collect();
     let (Some(oldest), used) = (hour.first(), hour.len()) else { return last_request };
     let spare = i64::try_from(UNGRANTED_AN_HOUR.saturating_sub(used + 1)).unwrap_or(0);
     // With `spare` requests left after this one, at most `spare + 1` periods may still lie ahead.
-    **oldest + HOUR - SignedDuration::from_secs(PERIOD.as_secs() * (spare + 1))
+    **oldest + BUDGET_HOUR - SignedDuration::from_secs(PERIOD.as_secs() * (spare + 1))
 }
 
 #[cfg(test)]
@@ -143,6 +165,35 @@ mod tests {
         }
         ledger.ungranted.extend([at(573), at(590)]);
         assert_eq!(next(&ledger, fingerprint), Some(at(32 + 573)));
+    }
+
+    /// Seed 14926: the request at the aim met a redirect to nowhere, and 25 s were left in which nobody asked.
+    #[test]
+    fn what_is_unclear_at_the_aim_is_asked_once_more_if_there_are_requests_enough() {
+        let fingerprint = Fingerprint([7; 16]);
+        let mut ledger = Ledger::begin(LockId("l".into()), "w");
+        for (second, unclear) in [(0, None), (573, Some(574))] {
+            ledger.announce(AttemptId(format!("attempt-{second}")), fingerprint, at(second));
+            ledger.open.last_mut().unwrap().unclear_since = unclear.map(at);
+        }
+        assert_eq!(next(&ledger, fingerprint), Some(at(590)));
+        ledger.open[1].unclear_since = Some(at(595));
+        assert_eq!(next(&ledger, fingerprint), Some(at(601)), "the next aim of one that died");
+    }
+
+    /// Seed 3856: the vault took no writes for some minutes, and the pause after that went on beyond the half minute that counted.
+    #[test]
+    fn what_was_not_sent_is_tried_again_at_the_aim() {
+        let fingerprint = Fingerprint([7; 16]);
+        let mut ledger = Ledger::begin(LockId("l".into()), "w");
+        let later = |now: i64| at(now + 300);
+        assert_eq!(not_sent_until(&ledger, fingerprint, at(400), later(400)), later(400));
+        ledger.announce(AttemptId("attempt".into()), fingerprint, at(0));
+        ledger.open[0].unclear_since = Some(at(1));
+        assert_eq!(not_sent_until(&ledger, fingerprint, at(100), later(100)), later(100));
+        assert_eq!(not_sent_until(&ledger, fingerprint, at(400), later(400)), at(573));
+        assert_eq!(not_sent_until(&ledger, fingerprint, at(580), later(580)), at(585));
+        assert_eq!(not_sent_until(&ledger, fingerprint, at(601), later(601)), later(601));
     }
 
     /// An outage in which every request fails at once: what is sent in the first two hours.

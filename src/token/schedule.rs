@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 
 use super::credential::{ChainIdentity, Credential, Fingerprint, LockId, RENEWAL_WINDOW};
-use super::ledger::{BackoffCause, Dead, Ledger, REQUESTS_A_DAY, UNGRANTED_AN_HOUR};
+use super::ledger::{BUDGET_HOUR, BackoffCause, Dead, Ledger, REQUESTS_A_DAY, UNGRANTED_AN_HOUR};
 use super::reply::{Misconfiguration, Refusal};
 use super::retry;
 
@@ -262,9 +262,9 @@ pub fn next_probe(ledger: &Ledger, now: Timestamp) -> Option<Timestamp> {
 
 /// When the oldest request leaves the hour, if the hour is full.
 fn hourly_budget(ledger: &Ledger, now: Timestamp) -> Option<Timestamp> {
-    let in_hour: Vec<_> = ledger.ungranted.iter().filter(|at| **at > now - HOUR).collect();
+    let in_hour: Vec<_> = ledger.ungranted.iter().filter(|at| **at > now - BUDGET_HOUR).collect();
     let full_by = in_hour.len().checked_sub(UNGRANTED_AN_HOUR)?;
-    in_hour.get(full_by).map(|at| **at + HOUR)
+    in_hour.get(full_by).map(|at| **at + BUDGET_HOUR)
 }
 
 pub(super) fn next_utc_day(now: Timestamp) -> Timestamp {

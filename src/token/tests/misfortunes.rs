@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::arbitrary::at;
 use super::timeline::Timeline;
-use crate::token::ledger::{BackoffCause, FailureKind};
+use crate::token::ledger::{BUDGET_HOUR, BackoffCause, FailureKind};
 use crate::token::reply::{Misconfiguration, NotSent, Refusal, Unclear};
 use crate::token::rotation::Landed;
 use crate::token::schedule::{Due, Mode, Reason, Wait, Why};
@@ -302,8 +302,8 @@ fn i4_the_ninth_request_of_an_hour_waits_for_the_first_to_leave_it() {
         let attempt = timeline.at(at).sends();
         timeline.ledger.close(&attempt);
     }
-    assert_eq!(timeline.at(2_500).waits(), (570 + HOUR, Wait::HourlyBudget));
-    assert_eq!(timeline.at(570 + HOUR).reason(), Reason::Expired);
+    assert_eq!(timeline.at(2_500).waits(), (570 + BUDGET_HOUR.as_secs(), Wait::HourlyBudget));
+    assert_eq!(timeline.at(570 + BUDGET_HOUR.as_secs()).reason(), Reason::Expired);
 }
 
 #[test]

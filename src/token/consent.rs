@@ -67,6 +67,15 @@ pub struct Pending {
     pub person: Option<Person>,
 }
 
+/// When a code was sent: what tells which of two log-ins came later. When a grant is dated does not, since a process may sleep before it takes note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentCode {
+    /// The epoch then.
+    pub epoch: u64,
+    /// When its attempt was opened: whatever was granted after this is of a later log-in, or of a refresh.
+    pub opened: Timestamp,
+}
+
 impl Ledger {
     /// Makes refreshes keep away for [`HOLD_OFF`]. False if they have done so for a button within [`HOLD_OFF_ONCE_IN`].
     pub fn hold_off(&mut self, now: Timestamp) -> bool {
@@ -102,7 +111,7 @@ impl Ledger {
     }
 
     /// Announces the exchange of a code, and uses up the state that came with it. None: there was no browser.
-    pub fn announce_code(&mut self, id: AttemptId, code: Fingerprint, state: Option<UsedState>, now: Timestamp) {
+    pub fn announce_code(&mut self, id: AttemptId, code: Fingerprint, state: Option<UsedState>, now: Timestamp) -> SentCode {
         // An exchange is no probe of the token that looks dead.
         let dead = self.dead;
         self.announce(id, code, now);
@@ -114,6 +123,7 @@ impl Ledger {
         self.consents.used.extend(state);
         let excess = self.consents.used.len().saturating_sub(MAX_USED);
         self.consents.used.drain(..excess);
+        SentCode { epoch: self.epoch, opened: now }
     }
 
     /// The exchange brought nothing, or nothing that anybody will ever see: a reply that was lost does not come later.
@@ -127,8 +137,7 @@ impl Ledger {
 
     /// The pair that a code brought is stored under `pointer`. It becomes the head of a new epoch, unless somebody else consented than before, or
     /// nobody knows who (then it waits to be confirmed), or a later consent was faster (then it is a candidate).
-    /// `sent_in` is the epoch in which the code was sent.
-    pub fn consent_saved(&mut self, attempt: &AttemptId, mut pointer: Pointer, person: Option<Person>, sent_in: u64) -> Landed {
+    pub fn consent_saved(&mut self, attempt: &AttemptId, mut pointer: Pointer, person: Option<Person>, sent: SentCode) -> Landed {
         if let Some(closed) = self.close(attempt) {
             self.return_budget(closed.opened, true);
         }
@@ -149,7 +158,7 @@ impl Ledger {
         let overtaken = waiting.is_none()
             && match pointer.epoch {
                 // A refresh of the chain before is no consent, and neither is a ledger that was rebuilt.
-                UNCONFIRMED => self.epoch > sent_in && self.head.as_ref().is_some_and(|head| head.granted_at > pointer.granted_at),
+                UNCONFIRMED => self.epoch > sent.epoch && self.head.as_ref().is_some_and(|head| head.granted_at > pointer.granted_at),
                 epoch => epoch <= self.epoch,
             };
         if overtaken {

@@ -54,18 +54,18 @@ impl Ledger {
 
     /// A version that an open attempt brought was found in the vault. It becomes the head if the attempt was sent from the head's token and
     /// brought an access token, else a candidate. What a code brought is what a consent brings; nobody knows whose it is.
-    pub fn adopt(&mut self, attempt: &AttemptId, version: VersionId, credential: &Credential) -> Landed {
+    pub fn adopt(&mut self, attempt: &OpenAttempt, version: VersionId, credential: &Credential) -> Landed {
         let pointer = Pointer::to(version, credential);
-        let open = self.open.iter().find(|open| open.id == *attempt);
-        if let Some(sent_in) = open.and_then(|open| open.code_in) {
-            return self.consent_saved(attempt, pointer, None, sent_in);
+        let open = self.open.iter().find(|open| open.id == attempt.id);
+        if let Some(sent) = open.and_then(OpenAttempt::sent_code) {
+            return self.consent_saved(&attempt.id, pointer, None, sent);
         }
         let sent_from_head =
             open.is_some_and(|open| self.head.as_ref().is_some_and(|head| head.fingerprint == open.fingerprint && head.epoch == pointer.epoch));
         if credential.access.is_none() {
             return self.add_candidate(pointer);
         }
-        if let Some(closed) = self.close(attempt) {
+        if let Some(closed) = self.close(&attempt.id) {
             self.return_budget(closed.opened, true);
         }
         if sent_from_head {

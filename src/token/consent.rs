@@ -136,7 +136,7 @@ impl Ledger {
     }
 
     /// The pair that a code brought is stored under `pointer`. It becomes the head of a new epoch, unless somebody else consented than before, or
-    /// nobody knows who (then it waits to be confirmed), or a later consent was faster (then it is a candidate).
+    /// nobody knows who (then it waits to be confirmed, unless a later one does), or a later consent was faster (then it is a candidate).
     pub fn consent_saved(&mut self, attempt: &AttemptId, mut pointer: Pointer, person: Option<Person>, sent: SentCode) -> Landed {
         if let Some(closed) = self.close(attempt) {
             self.return_budget(closed.opened, true);
@@ -155,30 +155,37 @@ impl Ledger {
         }
         // Found in the vault by somebody else, while its own process was asleep and knew whose it is.
         let waiting = self.consents.pending.take_if(|pending| same(&pending.pointer));
+        let is_later = |other: &Pointer| other.granted_at > sent.opened;
         let overtaken = waiting.is_none()
             && match pointer.epoch {
                 // A refresh of the chain before is no consent, and neither is a ledger that was rebuilt.
-                UNCONFIRMED => self.epoch > sent.epoch && self.head.as_ref().is_some_and(|head| head.granted_at > pointer.granted_at),
+                UNCONFIRMED => self.epoch > sent.epoch && self.head.as_ref().is_some_and(is_later),
                 epoch => epoch <= self.epoch,
             };
         if overtaken {
-            // Nothing to fall back to where nobody knows that it is the same user's.
-            match &person {
-                Some(person) => pointer.user = Some(person.id.clone()),
-                None => pointer.epoch = UNCONFIRMED,
-            }
+            // Something to fall back to only where it is known to be the same user's.
+            pointer.epoch = UNCONFIRMED;
+            pointer.user = person.map(|person| person.id).or(pointer.user);
             return self.odd_grant_saved(pointer);
         }
         let person = person.or_else(|| waiting.and_then(|waiting| waiting.person));
+        let later = self.consents.pending.take_if(|pending| is_later(&pending.pointer));
         let stored = self.head.as_ref().and_then(|head| head.user.as_ref());
         if stored.is_some_and(|stored| person.as_ref().is_none_or(|person| person.id != *stored)) {
-            if let Some(before) = self.consents.pending.replace(Pending { pointer, person }) {
-                self.set_aside(before.pointer);
+            let (waits, goes) = match later {
+                Some(later) => (later, Some(pointer)),
+                None => (Pending { pointer, person }, self.consents.pending.take().map(|before| before.pointer)),
+            };
+            self.consents.pending = Some(waits);
+            if let Some(goes) = goes {
+                self.set_aside(goes);
             }
             return Landed::Candidate;
         }
         pointer.epoch = pointer.epoch.max(self.epoch + 1);
         self.connect(pointer, person);
+        // Another user's, so it did not end with this.
+        self.consents.pending = later;
         Landed::Head
     }
 

@@ -15,6 +15,8 @@ pub const HOLD_OFF: SignedDuration = SignedDuration::from_secs(180);
 pub const HOLD_OFF_ONCE_IN: SignedDuration = SignedDuration::from_mins(10);
 /// How many used states are remembered. Each needs a log-in at Exact, and none is remembered longer than it lives.
 pub const MAX_USED: usize = 32;
+/// How many pairs are remembered that a person did not mean: the process of each may only be asleep.
+pub const MAX_DECLINED: usize = 4;
 /// The epoch in a version whose consent nobody has confirmed yet, or that was not known to need none: only the ledger can give it one. Without the
 /// ledger it comes after all others.
 pub const UNCONFIRMED: u64 = 0;
@@ -47,6 +49,8 @@ pub struct Consents {
     pub person: Option<Person>,
     /// A pair that somebody else consented to; a person has to confirm it.
     pub pending: Option<Pending>,
+    /// Refresh tokens of pairs to which a person said no, oldest first; at most [`MAX_DECLINED`].
+    pub declined: Vec<Fingerprint>,
 }
 
 /// A state that is not good any more.
@@ -137,6 +141,7 @@ impl Ledger {
 
     /// The pair that a code brought is stored under `pointer`. It becomes the head of a new epoch, unless somebody else consented than before, or
     /// nobody knows who (then it waits to be confirmed, unless a later one does), or a later consent was faster (then it is a candidate).
+    /// One to which a person said no stays where that left it.
     pub fn consent_saved(&mut self, attempt: &AttemptId, mut pointer: Pointer, person: Option<Person>, sent: SentCode) -> Landed {
         if let Some(closed) = self.close(attempt) {
             self.return_budget(closed.opened, true);
@@ -149,10 +154,11 @@ impl Ledger {
             }
             return Landed::Head;
         }
-        // Somebody said no, or another log-in came after it.
-        if self.candidates.iter().any(same) {
+        if self.consents.declined.contains(&pointer.fingerprint) {
             return Landed::Candidate;
         }
+        // It lands anew: a ledger that was rebuilt, or whoever found it, did not know whose it is.
+        self.candidates.retain(|candidate| !same(candidate));
         // Found in the vault by somebody else, while its own process was asleep and knew whose it is.
         let waiting = self.consents.pending.take_if(|pending| same(&pending.pointer));
         let is_later = |other: &Pointer| other.granted_at > sent.opened;
@@ -199,10 +205,14 @@ impl Ledger {
         true
     }
 
-    /// A person says that it is not meant. It is kept to be found by a person, and is never tried. False if it is not there any more.
+    /// A person says that it is not meant. It is kept to be found by a person where there is room, and is never tried. False if it is not there any more.
     pub fn discard(&mut self, version: &VersionId) -> bool {
-        let found = self.consents.pending.take_if(|pending| pending.pointer.version == *version);
-        found.map(|pending| self.set_aside(pending.pointer)).is_some()
+        let Some(Pending { pointer, .. }) = self.consents.pending.take_if(|pending| pending.pointer.version == *version) else { return false };
+        self.consents.declined.push(pointer.fingerprint);
+        let excess = self.consents.declined.len().saturating_sub(MAX_DECLINED);
+        self.consents.declined.drain(..excess);
+        self.set_aside(pointer);
+        true
     }
 
     /// Exact has told whose the head is.

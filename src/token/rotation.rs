@@ -81,8 +81,8 @@ impl Ledger {
         let old = self.head.clone();
         self.move_head(pointer);
         self.open.clear();
-        let Consents { used, pending, .. } = std::mem::take(&mut self.consents);
-        self.consents.used = used;
+        let Consents { used, declined, pending, .. } = std::mem::take(&mut self.consents);
+        self.consents = Consents { used, declined, ..Consents::default() };
         if let Some(old) = old {
             self.add_candidate(old);
         }

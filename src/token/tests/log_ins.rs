@@ -115,6 +115,46 @@ fn of_two_that_are_found_the_later_waits() {
     }
 }
 
+/// There is no room among the candidates, and its process comes with what it knows.
+#[test]
+fn a_no_is_remembered() {
+    for another_came in [false, true] {
+        let mut ledger = stored(Some("x"));
+        for number in 10..13 {
+            ledger.odd_grant_saved(pair(number, EPOCH, -800));
+        }
+        let sent = send(&mut ledger, 1, 0);
+        let open = ledger.open.clone();
+        assert_eq!(find(&mut ledger, &open, 1, UNCONFIRMED, 1), Landed::Candidate);
+        assert!(ledger.discard(&version(1)));
+        if another_came {
+            ledger.new_epoch(Pointer { user: Some("x".to_owned()), ..pair(20, EPOCH + 1, -1) });
+        }
+        let before = head(&ledger).clone();
+        for user in ["x", "w"] {
+            assert_eq!(save(&mut ledger, 1, UNCONFIRMED, 120, user, sent), Landed::Candidate);
+            assert_eq!((head(&ledger), waits(&ledger)), (&before, None), "{user}");
+        }
+    }
+}
+
+#[test]
+fn the_latest_four_times_that_somebody_said_no_are_remembered() {
+    let mut ledger = stored(Some("x"));
+    for number in 1..=5 {
+        let sent = send(&mut ledger, number, i64::from(number));
+        save(&mut ledger, number, UNCONFIRMED, i64::from(number), "w", sent);
+        assert!(ledger.discard(&version(number)));
+    }
+    ledger.candidates.clear();
+    for number in 1..=5 {
+        let sent = SentCode { epoch: EPOCH, opened: at(i64::from(number)) };
+        save(&mut ledger, number, UNCONFIRMED, i64::from(number), "w", sent);
+        assert_eq!(waits(&ledger).is_some(), number == 1);
+        ledger.consents.pending = None;
+    }
+}
+
 /// The epoch that it was to begin is another's by now.
 #[test]
 fn one_that_is_overtaken_is_not_taken_for_the_same_user_s() {
@@ -166,5 +206,20 @@ fn one_that_was_overtaken_has_the_ledger_s_epoch_as_the_head() {
         assert_eq!((&head(&ledger).version, head(&ledger).epoch), (&version(1), ledger.epoch), "{all_refused}");
         assert_eq!(Arc::new(credential(1, own, at(120), None)).as_head(head(&ledger)).epoch, ledger.epoch);
         assert_eq!(candidate(&ledger, 2).unwrap().epoch, ledger.epoch, "it keeps its own");
+    }
+}
+
+/// The pair was stored, the ledger was lost before it knew, and the rebuilt one does not know whose it is.
+#[test]
+fn one_that_a_rebuilt_ledger_keeps_beside_the_head_is_not_refused() {
+    for (user, lands) in [("x", Landed::Head), ("w", Landed::Candidate)] {
+        let mut ledger = stored(Some("x"));
+        let sent = send(&mut ledger, 1, 0);
+        let versions = [(version(0), credential(0, EPOCH, at(-900), Some("x"))), (version(1), credential(1, UNCONFIRMED, at(1), None))];
+        let mut ledger = Ledger::rebuild(versions.to_vec(), at(10), Ledger::begin(ledger.lock_id, "made-up"));
+        assert!(candidate(&ledger, 1).is_some());
+        assert_eq!(save(&mut ledger, 1, UNCONFIRMED, 1, user, sent), lands);
+        assert_eq!((head(&ledger).version == version(1), waits(&ledger).is_some()), (user == "x", user == "w"));
+        assert!(candidate(&ledger, 1).is_none(), "it stands in one place");
     }
 }

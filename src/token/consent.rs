@@ -71,7 +71,8 @@ pub struct Pending {
     pub person: Option<Person>,
 }
 
-/// When a code was sent: what tells which of two log-ins came later. When a grant is dated does not, since a process may sleep before it takes note.
+/// When a code was sent: what tells whether another log-in came later. When its own grant is dated does not, since its process may have slept before it
+/// took note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentCode {
     /// The epoch then.

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use crate::token::consent::SentCode;
 use crate::token::reply::Unclear;
 use crate::token::rotation::SentFrom;
 use crate::token::schedule::clock_is_behind;
@@ -97,8 +98,8 @@ pub enum BroughtBy {
         person: Option<Person>,
         /// Nobody has to confirm it first.
         served: bool,
-        /// The epoch in which the code was sent.
-        sent_in: u64,
+        /// When its code was sent.
+        sent: SentCode,
     },
 }
 
@@ -279,7 +280,8 @@ mod tests {
             lock_id: LockId("made-up".to_owned()),
             chain: ChainIdentity { base_url: "https://exact.invalid".to_owned(), client_id: "made-up".to_owned(), user: None },
         };
-        Unsaved { credential: Arc::new(credential), brought_by: BroughtBy::Consent { person: None, served, sent_in: 0 }, odd: None, version: None }
+        let brought_by = BroughtBy::Consent { person: None, served, sent: SentCode { epoch: 0, opened: now } };
+        Unsaved { credential: Arc::new(credential), brought_by, odd: None, version: None }
     }
 
     /// I8, seed 5445 of the simulation: served while the ledger was away, refused when it was back and did not know of it yet.

@@ -223,9 +223,9 @@ impl Refresher {
         // Log-ins first, the latest before: a head that moves closes attempts, and it would not be known any more that a code was sent.
         let mut open = ledger.open.clone();
         open.sort_by_key(|attempt| (attempt.code_in.is_none(), std::cmp::Reverse(attempt.opened)));
-        for attempt in open.into_iter().map(|attempt| attempt.id) {
+        for attempt in open {
             let known = |version: &VersionId| ledger.pointers().any(|pointer| pointer.version == *version);
-            let Some(entry) = entries.iter().find(|entry| entry.attempt.as_ref() == Some(&attempt) && !known(&entry.version)) else { continue };
+            let Some(entry) = entries.iter().find(|entry| entry.attempt.as_ref() == Some(&attempt.id) && !known(&entry.version)) else { continue };
             let credential = Arc::new(self.vault.get(&entry.version).await?);
             found.changed = true;
             let waited = ledger.consents.pending.clone();

@@ -227,6 +227,8 @@ struct ConsentsForm {
     person: Option<Person>,
     #[serde(with = "optional")]
     pending: Option<Pending>,
+    #[serde(default, with = "list", skip_serializing_if = "Vec::is_empty")]
+    declined: Vec<Fingerprint>,
 }
 
 #[derive(Serialize, Deserialize)]

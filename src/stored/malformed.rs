@@ -137,7 +137,7 @@ pub(super) const NAMES: &[&str] = &[
     "generation", "head", "candidates", "open", "refusals", "backoff", "ungranted", "today", "dead", "misconfigured", "clock_behind_since",
     "last_failure", "rebuilt_at", "writer", "version", "fingerprint", "id", "opened", "quarantine_until", "unclear_since", "code_in", "refusal", "count",
     "last", "cause", "first", "until", "day", "requests", "since", "probes", "last_probe", "what", "settings", "at", "in_a_row",
-    "recent_grants", "issued", "consents", "used", "begun", "person", "pending", "state", "pointer", "name", "login", "company", "division",
+    "recent_grants", "issued", "consents", "used", "begun", "person", "pending", "declined", "state", "pointer", "name", "login", "company", "division",
     // the embedded store's file
     "ledger", "written", "versions", "credential",
 ];

@@ -15,6 +15,8 @@ pub const HOLD_OFF: SignedDuration = SignedDuration::from_secs(180);
 pub const HOLD_OFF_ONCE_IN: SignedDuration = SignedDuration::from_mins(10);
 /// How many used states are remembered. Each needs a log-in at Exact, and none is remembered longer than it lives.
 pub const MAX_USED: usize = 32;
+/// How many pairs are remembered that a person did not mean: the process of each may only be asleep.
+pub const MAX_DECLINED: usize = 4;
 /// The epoch in a version whose consent nobody has confirmed yet, or that was not known to need none: only the ledger can give it one. Without the
 /// ledger it comes after all others.
 pub const UNCONFIRMED: u64 = 0;
@@ -47,6 +49,8 @@ pub struct Consents {
     pub person: Option<Person>,
     /// A pair that somebody else consented to; a person has to confirm it.
     pub pending: Option<Pending>,
+    /// Refresh tokens of pairs to which a person said no, oldest first; at most [`MAX_DECLINED`].
+    pub declined: Vec<Fingerprint>,
 }
 
 /// A state that is not good any more.
@@ -65,6 +69,16 @@ pub struct Pending {
     pub pointer: Pointer,
     /// Whose it is, if Exact told.
     pub person: Option<Person>,
+}
+
+/// When a code was sent: what tells whether another log-in came later. When its own grant is dated does not, since its process may have slept before it
+/// took note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentCode {
+    /// The epoch then.
+    pub epoch: u64,
+    /// When its attempt was opened: whatever was granted after this is of a later log-in, or of a refresh.
+    pub opened: Timestamp,
 }
 
 impl Ledger {
@@ -102,7 +116,7 @@ impl Ledger {
     }
 
     /// Announces the exchange of a code, and uses up the state that came with it. None: there was no browser.
-    pub fn announce_code(&mut self, id: AttemptId, code: Fingerprint, state: Option<UsedState>, now: Timestamp) {
+    pub fn announce_code(&mut self, id: AttemptId, code: Fingerprint, state: Option<UsedState>, now: Timestamp) -> SentCode {
         // An exchange is no probe of the token that looks dead.
         let dead = self.dead;
         self.announce(id, code, now);
@@ -114,6 +128,7 @@ impl Ledger {
         self.consents.used.extend(state);
         let excess = self.consents.used.len().saturating_sub(MAX_USED);
         self.consents.used.drain(..excess);
+        SentCode { epoch: self.epoch, opened: now }
     }
 
     /// The exchange brought nothing, or nothing that anybody will ever see: a reply that was lost does not come later.
@@ -126,9 +141,9 @@ impl Ledger {
     }
 
     /// The pair that a code brought is stored under `pointer`. It becomes the head of a new epoch, unless somebody else consented than before, or
-    /// nobody knows who (then it waits to be confirmed), or a later consent was faster (then it is a candidate).
-    /// `sent_in` is the epoch in which the code was sent.
-    pub fn consent_saved(&mut self, attempt: &AttemptId, mut pointer: Pointer, person: Option<Person>, sent_in: u64) -> Landed {
+    /// nobody knows who (then it waits to be confirmed, unless a later one does), or a later consent was faster (then it is a candidate).
+    /// One to which a person said no stays where that left it.
+    pub fn consent_saved(&mut self, attempt: &AttemptId, mut pointer: Pointer, person: Option<Person>, sent: SentCode) -> Landed {
         if let Some(closed) = self.close(attempt) {
             self.return_budget(closed.opened, true);
         }
@@ -140,36 +155,44 @@ impl Ledger {
             }
             return Landed::Head;
         }
-        // Somebody said no, or another log-in came after it.
-        if self.candidates.iter().any(same) {
+        if self.consents.declined.contains(&pointer.fingerprint) {
             return Landed::Candidate;
         }
+        // It lands anew: a ledger that was rebuilt, or whoever found it, did not know whose it is.
+        self.candidates.retain(|candidate| !same(candidate));
         // Found in the vault by somebody else, while its own process was asleep and knew whose it is.
         let waiting = self.consents.pending.take_if(|pending| same(&pending.pointer));
+        let is_later = |other: &Pointer| other.granted_at > sent.opened;
         let overtaken = waiting.is_none()
             && match pointer.epoch {
                 // A refresh of the chain before is no consent, and neither is a ledger that was rebuilt.
-                UNCONFIRMED => self.epoch > sent_in && self.head.as_ref().is_some_and(|head| head.granted_at > pointer.granted_at),
+                UNCONFIRMED => self.epoch > sent.epoch && self.head.as_ref().is_some_and(is_later),
                 epoch => epoch <= self.epoch,
             };
         if overtaken {
-            // Nothing to fall back to where nobody knows that it is the same user's.
-            match &person {
-                Some(person) => pointer.user = Some(person.id.clone()),
-                None => pointer.epoch = UNCONFIRMED,
-            }
+            // Something to fall back to only where it is known to be the same user's.
+            pointer.epoch = UNCONFIRMED;
+            pointer.user = person.map(|person| person.id).or(pointer.user);
             return self.odd_grant_saved(pointer);
         }
         let person = person.or_else(|| waiting.and_then(|waiting| waiting.person));
+        let later = self.consents.pending.take_if(|pending| is_later(&pending.pointer));
         let stored = self.head.as_ref().and_then(|head| head.user.as_ref());
         if stored.is_some_and(|stored| person.as_ref().is_none_or(|person| person.id != *stored)) {
-            if let Some(before) = self.consents.pending.replace(Pending { pointer, person }) {
-                self.set_aside(before.pointer);
+            let (waits, goes) = match later {
+                Some(later) => (later, Some(pointer)),
+                None => (Pending { pointer, person }, self.consents.pending.take().map(|before| before.pointer)),
+            };
+            self.consents.pending = Some(waits);
+            if let Some(goes) = goes {
+                self.set_aside(goes);
             }
             return Landed::Candidate;
         }
         pointer.epoch = pointer.epoch.max(self.epoch + 1);
         self.connect(pointer, person);
+        // Another user's, so it did not end with this.
+        self.consents.pending = later;
         Landed::Head
     }
 
@@ -183,10 +206,14 @@ impl Ledger {
         true
     }
 
-    /// A person says that it is not meant. It is kept to be found by a person, and is never tried. False if it is not there any more.
+    /// A person says that it is not meant. It is kept to be found by a person where there is room, and is never tried. False if it is not there any more.
     pub fn discard(&mut self, version: &VersionId) -> bool {
-        let found = self.consents.pending.take_if(|pending| pending.pointer.version == *version);
-        found.map(|pending| self.set_aside(pending.pointer)).is_some()
+        let Some(Pending { pointer, .. }) = self.consents.pending.take_if(|pending| pending.pointer.version == *version) else { return false };
+        self.consents.declined.push(pointer.fingerprint);
+        let excess = self.consents.declined.len().saturating_sub(MAX_DECLINED);
+        self.consents.declined.drain(..excess);
+        self.set_aside(pointer);
+        true
     }
 
     /// Exact has told whose the head is.

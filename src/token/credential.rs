@@ -6,7 +6,6 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::consent::UNCONFIRMED;
 use super::ledger::Pointer;
 use super::reply::Grant;
 use super::secret::Secret;
@@ -70,11 +69,11 @@ impl Credential {
     }
 
     /// The credential of a head of which the ledger knows more: Exact says who consented only after the pair is stored, so the first version of a
-    /// chain does not, and may have no epoch.
+    /// chain does not, and may have no epoch, or one that another log-in began first.
     #[must_use]
     pub fn as_head(self: &Arc<Self>, head: &Pointer) -> Arc<Self> {
         let user = self.chain.user.clone().or_else(|| head.user.clone());
-        let epoch = if self.epoch == UNCONFIRMED { head.epoch } else { self.epoch };
+        let epoch = head.epoch;
         if user == self.chain.user && epoch == self.epoch {
             return Arc::clone(self);
         }

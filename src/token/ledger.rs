@@ -4,7 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::consent::{Consents, UNCONFIRMED};
+use super::consent::{Consents, SentCode, UNCONFIRMED};
 use super::credential::{AttemptId, Credential, Fingerprint, Issued, LockId, VersionId};
 use super::reply::{Misconfiguration, NotSent, Refusal, Unclear};
 use super::retry;
@@ -130,6 +130,12 @@ impl OpenAttempt {
     #[must_use]
     pub fn spent_by(&self) -> Timestamp {
         self.unclear_since.unwrap_or(self.opened + SEND_WITHIN + ANSWER_WITHIN)
+    }
+
+    /// When it sent the code of a consent, if it did.
+    #[must_use]
+    pub fn sent_code(&self) -> Option<SentCode> {
+        self.code_in.map(|epoch| SentCode { epoch, opened: self.opened })
     }
 }
 

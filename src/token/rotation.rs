@@ -54,18 +54,17 @@ impl Ledger {
 
     /// A version that an open attempt brought was found in the vault. It becomes the head if the attempt was sent from the head's token and
     /// brought an access token, else a candidate. What a code brought is what a consent brings; nobody knows whose it is.
-    pub fn adopt(&mut self, attempt: &AttemptId, version: VersionId, credential: &Credential) -> Landed {
+    /// What was found before it may have closed the attempt.
+    pub fn adopt(&mut self, attempt: &OpenAttempt, version: VersionId, credential: &Credential) -> Landed {
         let pointer = Pointer::to(version, credential);
-        let open = self.open.iter().find(|open| open.id == *attempt);
-        if let Some(sent_in) = open.and_then(|open| open.code_in) {
-            return self.consent_saved(attempt, pointer, None, sent_in);
+        if let Some(sent) = attempt.sent_code() {
+            return self.consent_saved(&attempt.id, pointer, None, sent);
         }
-        let sent_from_head =
-            open.is_some_and(|open| self.head.as_ref().is_some_and(|head| head.fingerprint == open.fingerprint && head.epoch == pointer.epoch));
+        let sent_from_head = self.head.as_ref().is_some_and(|head| head.fingerprint == attempt.fingerprint && head.epoch == pointer.epoch);
         if credential.access.is_none() {
             return self.add_candidate(pointer);
         }
-        if let Some(closed) = self.close(attempt) {
+        if let Some(closed) = self.close(&attempt.id) {
             self.return_budget(closed.opened, true);
         }
         if sent_from_head {
@@ -82,8 +81,8 @@ impl Ledger {
         let old = self.head.clone();
         self.move_head(pointer);
         self.open.clear();
-        let Consents { used, pending, .. } = std::mem::take(&mut self.consents);
-        self.consents.used = used;
+        let Consents { used, declined, pending, .. } = std::mem::take(&mut self.consents);
+        self.consents = Consents { used, declined, ..Consents::default() };
         if let Some(old) = old {
             self.add_candidate(old);
         }
@@ -113,19 +112,28 @@ impl Ledger {
     pub fn promote_candidate(&mut self) -> bool {
         let Some(head) = self.head.clone() else { return false };
         let Some(at) = self.candidates.iter().position(|candidate| self.may_follow(&head, candidate)) else { return false };
-        self.head = Some(std::mem::replace(&mut self.candidates[at], head));
+        self.head_from(at, head);
         true
     }
 
     /// All are refused: the latest grant of the same user takes the head's place, and it takes that one's.
     pub(super) fn take_latest_as_head(&mut self) {
         let Some(head) = self.head.clone() else { return };
-        let same_user = self.candidates.iter_mut().filter(|candidate| candidate.same_user(&head));
-        if let Some(latest) = same_user.max_by_key(|candidate| candidate.granted_at)
+        let same_user = self.candidates.iter().enumerate().filter(|(_, candidate)| candidate.same_user(&head));
+        if let Some((at, latest)) = same_user.max_by_key(|(_, candidate)| candidate.granted_at)
             && latest.granted_at > head.granted_at
         {
-            self.head = Some(std::mem::replace(latest, head));
+            self.head_from(at, head);
         }
+    }
+
+    /// A candidate takes the head's place, and the head takes its. As the head it is of some epoch.
+    fn head_from(&mut self, at: usize, head: Pointer) {
+        let mut candidate = std::mem::replace(&mut self.candidates[at], head);
+        if candidate.epoch == UNCONFIRMED {
+            candidate.epoch = self.epoch;
+        }
+        self.head = Some(candidate);
     }
 
     /// Whether a candidate may take the place of a head that was refused.
@@ -233,7 +241,7 @@ impl Ledger {
     pub(super) fn set_aside(&mut self, pointer: Pointer) {
         let known = |other: &Pointer| other.version == pointer.version;
         if self.candidates.len() < MAX_CANDIDATES && !self.head.as_ref().is_some_and(known) && !self.candidates.iter().any(known) {
-            self.candidates.push(pointer);
+            self.candidates.push(Pointer { epoch: UNCONFIRMED, ..pointer });
         }
     }
 

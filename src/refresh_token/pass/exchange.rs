@@ -14,7 +14,7 @@ use crate::ports::ConsentEndpoint;
 use crate::refresh_token::lease::Lease;
 use crate::refresh_token::memory::{BroughtBy, Unsaved};
 use crate::refresh_token::{LookError, Outcome, Refresher};
-use crate::token::consent::{Pending, UNCONFIRMED, UsedState};
+use crate::token::consent::{Pending, SentCode, UNCONFIRMED, UsedState};
 use crate::token::ledger::{ANSWER_WITHIN, FailureKind, SEND_WITHIN};
 use crate::token::reply::{NotSent, Unclear};
 use crate::token::{AccessToken, AttemptId, CodeReply, Credential, Fingerprint, Person, Reply, Secret, VersionId};
@@ -135,7 +135,7 @@ impl Pass<'_> {
 
         let attempt = AttemptId(uuid::Uuid::new_v4().to_string());
         let (opened, opened_monotonic) = (this.ledger.now(), this.clock.monotonic());
-        loaded.ledger.announce_code(attempt.clone(), Fingerprint::of(&code.code), code.state, opened);
+        let sent_code = loaded.ledger.announce_code(attempt.clone(), Fingerprint::of(&code.code), code.state, opened);
         self.commit(lease, &mut loaded).await?;
         let in_time = lease.renewed().await
             && this.ledger.now().duration_since(opened).abs() < SEND_WITHIN
@@ -180,7 +180,7 @@ impl Pass<'_> {
             lock_id: this.ledger.lock_id(),
             chain: self.policy.chain.clone(),
         };
-        self.save_consent(lease, loaded, endpoint, Arc::new(credential), odd).await
+        self.save_consent(lease, loaded, endpoint, Arc::new(credential), odd, sent_code).await
     }
 
     /// The pair is kept first, then stored; whose it is is asked meanwhile.
@@ -191,13 +191,13 @@ impl Pass<'_> {
         endpoint: &dyn ConsentEndpoint,
         credential: Arc<Credential>,
         odd: Option<Unclear>,
+        sent: SentCode,
     ) -> Result<Exchanged, ExchangeError> {
         let this = self.this;
         let (replaced, stored_user) = (loaded.ledger.head.is_some(), loaded.ledger.head.as_ref().and_then(|head| head.user.clone()));
         let stored = loaded.ledger.consents.person.clone();
-        let sent_in = loaded.ledger.epoch;
         let keep = |person: Option<Person>, served, version| {
-            let brought_by = BroughtBy::Consent { person, served, sent_in };
+            let brought_by = BroughtBy::Consent { person, served, sent };
             let unsaved = Unsaved { credential: Arc::clone(&credential), brought_by, version, odd };
             this.memory.keep(unsaved.clone(), credential.granted_at, this.clock.monotonic());
             unsaved

@@ -40,7 +40,7 @@ impl Pass<'_> {
             loaded.ledger.record(attempt, self.recorded(FailureKind::Unclear(problem), None), unsaved.credential.granted_at);
         }
         let landed = match &unsaved.brought_by {
-            BroughtBy::Consent { person, sent_in, .. } => loaded.ledger.consent_saved(attempt, pointer, person.clone(), *sent_in),
+            BroughtBy::Consent { person, sent, .. } => loaded.ledger.consent_saved(attempt, pointer, person.clone(), *sent),
             BroughtBy::Refresh(_) if unsaved.odd.is_some() => loaded.ledger.odd_grant_saved(pointer),
             BroughtBy::Refresh(sent_from) => loaded.ledger.grant_saved(attempt, pointer, sent_from),
         };

@@ -124,12 +124,8 @@ fn consents(reach: Reach) -> impl Strategy<Value = Consents> {
     };
     let used = (fingerprint(), time(reach)).prop_map(|(state, expires_at)| UsedState { state, expires_at });
     let pending = (pointer(reach), person()).prop_map(|(pointer, person)| Pending { pointer, person });
-    (vec(used, 0..=32), option::of(time(reach)), person(), option::of(pending)).prop_map(|(used, begun, person, pending)| Consents {
-        used,
-        begun,
-        person,
-        pending,
-    })
+    (vec(used, 0..=32), option::of(time(reach)), person(), option::of(pending), vec(fingerprint(), 0..=4))
+        .prop_map(|(used, begun, person, pending, declined)| Consents { used, begun, person, pending, declined })
 }
 
 pub(super) fn ledger(reach: Reach) -> impl Strategy<Value = Ledger> {

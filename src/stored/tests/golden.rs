@@ -221,6 +221,22 @@ fn a_ledger_that_knows_of_a_code_that_was_sent() {
     assert_eq!(ledger_from_json(LEDGER).unwrap().open[0].code_in, None);
 }
 
+/// Written since it is known to which pair a person said no.
+pub(super) fn ledger_with_a_no() -> String {
+    let (before, after) = LEDGER.split_once("\n  },\n  \"lock_id\"").unwrap();
+    let declined = "\"declined\": [\n      \"404142434445464748494a4b4c4d4e4f\"\n    ]";
+    format!("{before},\n    {declined}\n  }},\n  \"lock_id\"{after}")
+}
+
+#[test]
+fn a_ledger_that_knows_of_a_no() {
+    let document = ledger_with_a_no();
+    let ledger = ledger_from_json(&document).unwrap();
+    assert_eq!(ledger.consents.declined.iter().map(ToString::to_string).collect::<Vec<_>>(), ["404142434445464748494a4b4c4d4e4f"]);
+    assert_eq!(ledger_to_json(&ledger), document);
+    assert!(ledger_from_json(LEDGER).unwrap().consents.declined.is_empty());
+}
+
 #[test]
 fn a_ledger_that_knows_the_age_of_its_refresh_token() {
     let document = ledger_with_issued();

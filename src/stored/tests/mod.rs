@@ -141,7 +141,8 @@ fn every_name_that_is_written_is_in_the_list_and_the_reverse() {
         }
     }
     let mut names = Vec::new();
-    for document in golden::ALL.into_iter().chain([&*golden::ledger_with_issued(), &*golden::ledger_with_a_code_sent()]) {
+    for document in golden::ALL.into_iter().chain([&*golden::ledger_with_issued(), &*golden::ledger_with_a_code_sent(), &*golden::ledger_with_a_no()])
+    {
         collect(&serde_json::from_str(document).unwrap(), &mut names);
     }
     // These three are words for what went wrong, not fields.

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::arbitrary::{credential, scene};
-use crate::token::consent::{HOLD_OFF, HOLD_OFF_ONCE_IN, MAX_USED, Pending, UNCONFIRMED, UsedState};
+use crate::token::consent::{HOLD_OFF, HOLD_OFF_ONCE_IN, MAX_USED, Pending, SentCode, UNCONFIRMED, UsedState};
 use crate::token::ledger::{REQUESTS_A_DAY, UNGRANTED_AN_HOUR, utc_day};
 use crate::token::rotation::Landed;
 use crate::token::schedule::{Due, Wait, due};
@@ -28,12 +28,12 @@ proptest! {
     fn the_same_user_or_the_first_becomes_the_head_and_another_waits(scene in scene(0.3), same in any::<bool>(), told in any::<bool>()) {
         let mut ledger = scene.ledger;
         let old = ledger.head.clone();
-        ledger.announce_code(attempt(), Fingerprint([9; 16]), None, scene.now);
+        let sent = ledger.announce_code(attempt(), Fingerprint([9; 16]), None, scene.now);
         let stored = old.as_ref().and_then(|head| head.user.clone());
         let id = stored.clone().filter(|_| same).unwrap_or_else(|| "somebody".to_owned());
         let who = told.then(|| person(&id));
         let pointer = pointer(&ledger, scene.now);
-        let landed = ledger.consent_saved(&attempt(), pointer.clone(), who.clone(), ledger.epoch);
+        let landed = ledger.consent_saved(&attempt(), pointer.clone(), who.clone(), sent);
         let meant = stored.is_none_or(|stored| who.as_ref().is_some_and(|who| who.id == stored));
         prop_assert_eq!(landed, if meant { Landed::Head } else { Landed::Candidate });
         if meant {
@@ -58,13 +58,13 @@ proptest! {
     ) {
         let mut ledger = scene.ledger;
         let old = ledger.head.clone();
-        ledger.announce_code(attempt(), Fingerprint([9; 16]), None, scene.now);
-        let sent_in = ledger.epoch;
+        let sent = ledger.announce_code(attempt(), Fingerprint([9; 16]), None, scene.now);
+        let open = ledger.open.last().unwrap().clone();
         let mut credential = credential;
         credential.epoch = if old.as_ref().is_some_and(|old| old.user.is_some()) { UNCONFIRMED } else { ledger.epoch + 1 };
         credential.refresh_token = Secret::new("made-up-of-the-code");
         let version = VersionId("made-up-consent".to_owned());
-        let landed = ledger.adopt(&attempt(), version.clone(), &credential);
+        let landed = ledger.adopt(&open, version.clone(), &credential);
         prop_assert!(ledger.open.iter().all(|open| open.id != attempt()));
         if let Some(user) = old.as_ref().and_then(|old| old.user.clone()) {
             prop_assert_eq!((landed, &ledger.head), (Landed::Candidate, &old));
@@ -72,7 +72,7 @@ proptest! {
             // Its process was only asleep, and knows whose it is. The other chain was refreshed meanwhile.
             ledger.head.as_mut().unwrap().granted_at = scene.now + SignedDuration::from_secs(600);
             let pointer = Pointer::to(version.clone(), &credential);
-            prop_assert_eq!(ledger.consent_saved(&attempt(), pointer, Some(person(&user)), sent_in), Landed::Head);
+            prop_assert_eq!(ledger.consent_saved(&attempt(), pointer, Some(person(&user)), sent), Landed::Head);
             prop_assert!(ledger.consents.pending.is_none());
         } else {
             prop_assert_eq!(landed, Landed::Head);
@@ -84,9 +84,8 @@ proptest! {
     #[test]
     fn a_mere_refresh_overtakes_no_consent(scene in scene(0.3), settled in any::<bool>()) {
         let mut ledger = scene.ledger;
-        ledger.announce_code(attempt(), Fingerprint([9; 16]), None, scene.now);
+        let sent = ledger.announce_code(attempt(), Fingerprint([9; 16]), None, scene.now);
         let pointer = Pointer { epoch: UNCONFIRMED, ..pointer(&ledger, scene.now) };
-        let sent_in = ledger.epoch;
         // Past its quarantine the refresh has closed the attempt as well.
         if settled {
             ledger.open.clear();
@@ -94,7 +93,7 @@ proptest! {
         let Some(head) = &mut ledger.head else { return Ok(()) };
         head.granted_at = scene.now + SignedDuration::from_secs(480);
         head.user = Some("user".to_owned());
-        let landed = ledger.consent_saved(&attempt(), pointer.clone(), Some(person("another")), sent_in);
+        let landed = ledger.consent_saved(&attempt(), pointer.clone(), Some(person("another")), sent);
         prop_assert_eq!(landed, Landed::Candidate);
         prop_assert_eq!(ledger.consents.pending.map(|pending| pending.pointer), Some(pointer));
     }
@@ -103,10 +102,10 @@ proptest! {
     fn a_later_consent_that_was_faster_stays(scene in scene(0.3)) {
         let mut ledger = scene.ledger;
         let late = pointer(&ledger, scene.now);
-        let sent_in = ledger.epoch;
+        let sent = SentCode { epoch: ledger.epoch, opened: scene.now };
         ledger.epoch += 1;
         let head = ledger.head.clone();
-        let landed = ledger.consent_saved(&attempt(), late, Some(person("somebody")), sent_in);
+        let landed = ledger.consent_saved(&attempt(), late, Some(person("somebody")), sent);
         // Only a chain that looked dead takes whatever may still be good.
         prop_assert!(ledger.head == head || landed == Landed::Head);
     }

@@ -4,6 +4,7 @@ mod answers;
 mod arbitrary;
 mod consents;
 mod dueness;
+mod log_ins;
 mod misfortunes;
 mod pointers;
 mod sequences;

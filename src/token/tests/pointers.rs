@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::arbitrary::{at, credential, now, pointer, scene};
 use crate::token::ledger::{MAX_CANDIDATES, Refused};
 use crate::token::rotation::{Landed, SentFrom};
-use crate::token::{AttemptId, Fingerprint, Ledger, Pointer, VersionId};
+use crate::token::{AttemptId, Fingerprint, Ledger, OpenAttempt, Pointer, VersionId};
 
 /// By its version or, where the same refresh token is known under another one, by that.
 fn keeps(ledger: &Ledger, pointer: &Pointer) -> bool {
@@ -62,7 +62,10 @@ proptest! {
         // What codes bring has its own rules, in `consents.rs`.
         ledger.open.iter_mut().for_each(|open| open.code_in = None);
         let looked_dead = ledger.dead.is_some();
-        let landed = ledger.adopt(&attempt(number), version.clone(), &found);
+        let opened = at(0);
+        let open = OpenAttempt { id: attempt(number), fingerprint: Fingerprint([8; 16]), opened, quarantine_until: opened, unclear_since: None, code_in: None };
+        let open = ledger.open.iter().find(|it| it.id == open.id).cloned().unwrap_or(open);
+        let landed = ledger.adopt(&open, version.clone(), &found);
         prop_assert!(keeps(&ledger, &Pointer::to(version.clone(), &found)));
         prop_assert!(found.access.is_some() || looked_dead || landed == Landed::Candidate, "without an access token it is nothing to serve from");
         prop_assert!(ledger.candidates.len() <= MAX_CANDIDATES);

@@ -165,9 +165,8 @@ impl Life {
 
     /// As a pass does before it decides.
     fn take_over_and_reanchor(&mut self) {
-        let open: Vec<_> = self.ledger.open.iter().map(|attempt| attempt.id.clone()).collect();
-        for attempt in open {
-            let found = self.vault.iter().find(|(_, credential)| credential.attempt == attempt).map(|(version, it)| (version.clone(), it.clone()));
+        for attempt in self.ledger.open.clone() {
+            let found = self.vault.iter().find(|(_, credential)| credential.attempt == attempt.id).map(|(version, it)| (version.clone(), it.clone()));
             let Some((version, credential)) = found else { continue };
             let pointer = Pointer::to(version.clone(), &credential);
             if self.keeps(&pointer) {
@@ -176,7 +175,7 @@ impl Life {
             let head = self.ledger.head.clone();
             self.ledger.adopt(&attempt, version, &credential);
             if credential.access.is_some() {
-                self.arrived(&attempt, &pointer, head.as_ref());
+                self.arrived(&attempt.id, &pointer, head.as_ref());
             }
         }
         let head = self.head();

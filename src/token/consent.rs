@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::credential::{AttemptId, Fingerprint, VersionId};
-use super::ledger::{Ledger, OpenAttempt, Pointer, REQUESTS_A_DAY, UNGRANTED_AN_HOUR};
+use super::ledger::{BUDGET_HOUR, Ledger, OpenAttempt, Pointer, REQUESTS_A_DAY, UNGRANTED_AN_HOUR};
 use super::rotation::Landed;
 use super::schedule::next_utc_day;
 
@@ -109,10 +109,9 @@ impl Ledger {
         if self.requests_today(now) >= REQUESTS_A_DAY {
             return Some(next_utc_day(now));
         }
-        let hour = SignedDuration::from_hours(1);
-        let in_hour: Vec<_> = self.ungranted.iter().filter(|at| **at > now - hour).collect();
+        let in_hour: Vec<_> = self.ungranted.iter().filter(|at| **at > now - BUDGET_HOUR).collect();
         let full_by = in_hour.len().checked_sub(UNGRANTED_AN_HOUR + 1)?;
-        in_hour.get(full_by).map(|at| **at + hour)
+        in_hour.get(full_by).map(|at| **at + BUDGET_HOUR)
     }
 
     /// Announces the exchange of a code, and uses up the state that came with it. None: there was no browser.
@@ -144,7 +143,8 @@ impl Ledger {
     /// nobody knows who (then it waits to be confirmed, unless a later one does), or a later consent was faster (then it is a candidate).
     /// One to which a person said no stays where that left it.
     pub fn consent_saved(&mut self, attempt: &AttemptId, mut pointer: Pointer, person: Option<Person>, sent: SentCode) -> Landed {
-        if let Some(closed) = self.close(attempt) {
+        // An odd reply brought no complete grant.
+        if let Some(closed) = self.close(attempt).filter(|closed| closed.unclear_since.is_none()) {
             self.return_budget(closed.opened, true);
         }
         // A write that was not confirmed may have left two versions of one pair.

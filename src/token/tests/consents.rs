@@ -3,12 +3,12 @@
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
-use super::arbitrary::{credential, scene};
+use super::arbitrary::{at, credential, scene};
 use crate::token::consent::{HOLD_OFF, HOLD_OFF_ONCE_IN, MAX_USED, Pending, SentCode, UNCONFIRMED, UsedState};
-use crate::token::ledger::{REQUESTS_A_DAY, UNGRANTED_AN_HOUR, utc_day};
+use crate::token::ledger::{BUDGET_HOUR, REQUESTS_A_DAY, UNGRANTED_AN_HOUR, utc_day};
 use crate::token::rotation::Landed;
 use crate::token::schedule::{Due, Wait, due};
-use crate::token::{AttemptId, Fingerprint, Ledger, Person, Pointer, Secret, VersionId};
+use crate::token::{AttemptId, Fingerprint, Ledger, LockId, Person, Pointer, Secret, VersionId};
 
 fn person(id: &str) -> Person {
     Person { id: id.to_owned(), name: String::new(), login: String::new(), company: String::new(), division: 0 }
@@ -148,10 +148,25 @@ proptest! {
             ledger.announce_code(AttemptId(n.to_string()), Fingerprint([9; 16]), None, scene.now);
             ledger.code_failed(&AttemptId(n.to_string()), true);
         }
-        let hour = SignedDuration::from_hours(1);
+        let hour = BUDGET_HOUR;
         prop_assert_eq!(ledger.code_budget(scene.now), Some(scene.now + hour));
         prop_assert_eq!(ledger.code_budget(scene.now + hour), None);
         ledger.today = crate::token::ledger::Today { day: utc_day(scene.now), requests: REQUESTS_A_DAY };
         prop_assert!(ledger.code_budget(scene.now).is_some());
+    }
+}
+
+/// Seed 7410: what counts as a grant is a complete one, and the hour's requests were one too many.
+#[test]
+fn i4_a_code_that_brought_an_odd_reply_stays_in_the_hour() {
+    for odd in [false, true] {
+        let mut ledger = Ledger::begin(LockId("made-up".to_owned()), "made-up");
+        let sent = ledger.announce_code(attempt(), Fingerprint([9; 16]), None, at(0));
+        if odd {
+            ledger.open[0].unclear_since = Some(at(1));
+        }
+        let pointer = pointer(&ledger, at(1));
+        ledger.consent_saved(&attempt(), pointer, Some(person("somebody")), sent);
+        assert_eq!(ledger.ungranted_in_hour(at(2)), usize::from(odd));
     }
 }

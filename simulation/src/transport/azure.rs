@@ -17,7 +17,7 @@ use simulators::{blob_storage, key_vault};
 use super::{carry, delay};
 use crate::world::sent::Put;
 use crate::world::weather::Journey;
-use crate::world::{ProcessId, SECRET_NAME, State, VAULT_HOST, World};
+use crate::world::{ProcessId, SECRET_NAME, STORAGE_HOST, State, VAULT_HOST, World};
 
 /// The clients' transport of one process.
 pub struct AzureWire {
@@ -162,7 +162,7 @@ impl AzureWire {
                 if let (true, Some(seen)) = (matches!(kind, "acquire" | "renew") && reply.status < 300, state.processes.get_mut(&process)) {
                     seen.leased = Some(now);
                 }
-                if reply.status < 300 {
+                if reply.status < 300 && asked.path.starts_with(STORAGE_HOST) {
                     state.lease(now, process, kind);
                 }
                 reply.delivered(delivery.unwrap_or(Delivery::Whole))

@@ -109,19 +109,27 @@ impl State {
     }
 
     /// What stood in the way for all of the time that counts. None: nothing did, at some time.
-    pub(super) fn why_grace_ran_out(&self, pair: &Made) -> Option<Obstacle> {
+    pub(super) fn why_grace_ran_out(&self, pair: &Made, killed: bool) -> Option<Obstacle> {
+        let urgent = killed || self.is_first_request(pair);
         let (opens, closes) = (pair.at + CLOCKS_AGREE, self.grace_ends(pair) - STEPS);
         let mut seen: BTreeMap<Obstacle, u32> = BTreeMap::new();
         let mut at = opens;
         while at <= closes {
-            *seen.entry(self.obstacle(pair, at, closes)?).or_default() += 1;
+            *seen.entry(self.obstacle(pair, at, closes, urgent)?).or_default() += 1;
             at += SECOND;
         }
         // What was there for the longest time names it.
         seen.into_iter().max_by_key(|(_, seconds)| *seconds).map(|(obstacle, _)| obstacle)
     }
 
-    fn obstacle(&self, pair: &Made, at: Timestamp, closes: Timestamp) -> Option<Obstacle> {
+    /// Whether nothing was asked with its token before: what is lost then, and what a killed process leaves, is asked for again whatever the pace.
+    fn is_first_request(&self, pair: &Made) -> bool {
+        let log = self.exact.log();
+        let presented = log.iter().find(|asked| asked.at == pair.at && asked.committed).and_then(|asked| asked.presented.as_ref());
+        !log.iter().any(|asked| asked.at < pair.at && asked.presented.as_ref() == presented)
+    }
+
+    fn obstacle(&self, pair: &Made, at: Timestamp, closes: Timestamp, urgent: bool) -> Option<Obstacle> {
         let away = [Port::Exact, Port::Vault, Port::Blob, Port::Identity].iter().any(|port| self.weather.is_away_between(*port, at, at + STEPS));
         if away {
             return Some(Obstacle::PortAway);
@@ -130,7 +138,7 @@ impl State {
         if awake.is_empty() {
             return Some(Obstacle::NobodyAwake);
         }
-        if let Some(obstacle) = self.ledger().and_then(|ledger| forbidden(&ledger, pair, at)) {
+        if let Some(obstacle) = self.ledger().and_then(|ledger| forbidden(&ledger, pair, at, urgent)) {
             return Some(obstacle);
         }
         if self.head_is_gone() {
@@ -154,7 +162,7 @@ impl State {
 }
 
 /// What the ledger, as it is now, says against a request at that time.
-fn forbidden(ledger: &Ledger, pair: &Made, at: Timestamp) -> Option<Obstacle> {
+fn forbidden(ledger: &Ledger, pair: &Made, at: Timestamp, urgent: bool) -> Option<Obstacle> {
     let sent = Fingerprint::of(&Secret::new(&*pair.sent));
     let used = ledger.ungranted.iter().filter(|asked| **asked > at - HOUR && **asked < at).count();
     let waits = ledger.backoff.is_some_and(|backoff| backoff.cause == BackoffCause::Throttled && backoff.until > at);
@@ -165,7 +173,7 @@ fn forbidden(ledger: &Ledger, pair: &Made, at: Timestamp) -> Option<Obstacle> {
     let paced = used >= 4 && oldest.is_some_and(|oldest| at < *oldest + HOUR - TEN_MINUTES * i32::try_from(left).unwrap_or(0));
     if used >= UNGRANTED_AN_HOUR {
         Some(Obstacle::Budget)
-    } else if paced {
+    } else if paced && !urgent {
         Some(Obstacle::Pace)
     } else if waits || not_taken {
         Some(Obstacle::ToldToWait)

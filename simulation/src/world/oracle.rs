@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use simulators::exact_online::Grace;
 
-use super::grace::Obstacle;
+use super::grace::{Obstacle, Strike};
 use super::weather::Port;
 use super::{ProcessId, State};
 
@@ -13,6 +13,8 @@ use super::{ProcessId, State};
 const ANSWER_WITHIN: SignedDuration = SignedDuration::from_secs(100);
 /// A process that is well, over a vault that is well, stores a grant within this.
 const STORED_WITHIN: SignedDuration = SignedDuration::from_secs(5);
+/// The same after trouble: a call that hangs is given up after 30 s, and the longest pause before the next is 15 s.
+const STORED_LATER_WITHIN: SignedDuration = SignedDuration::from_secs(60);
 
 /// Why no token of a chain is left. The names stand in the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +23,7 @@ pub enum Cause {
     Killed,
     /// A reply was lost on its way, or took longer than 100 s.
     ReplyLost,
-    /// A process was frozen between its last check and the socket, and its request ended another's chain.
+    /// A process was frozen between its last check and the socket, and another had asked with the same token meanwhile.
     Overlap,
     /// The vault lost a version that it had confirmed.
     VaultLostVersion,
@@ -154,17 +156,18 @@ impl State {
         let asker = pair.by.is_some_and(|by| self.lives(by));
         let on_its_way = asker && !pair.ignored && pair.received.is_none() && pair.arrives.is_some_and(|at| at + SignedDuration::from_secs(1) >= now);
         on_its_way
-            || self.frozen_before_reading(pair)
+            || self.frozen_before_reading(pair, now)
             || self.in_hand(pair, now)
             || self.processes.iter().any(|(id, _)| self.lives(*id) && self.remembers(*id, &pair.token))
     }
 
-    /// A reply that lies in the socket of a process that is frozen.
-    fn frozen_before_reading(&self, pair: &Made) -> bool {
+    /// A reply that lies in the socket of a process that is frozen, or was until a moment ago.
+    fn frozen_before_reading(&self, pair: &Made, now: Timestamp) -> bool {
+        let moment = now - SignedDuration::from_secs(1);
         pair.received.is_none()
             && !pair.ignored
             && pair.arrives.is_some()
-            && pair.by.is_some_and(|by| self.lives(by) && self.processes.get(&by).is_some_and(|seen| seen.control.is_frozen()))
+            && pair.by.is_some_and(|by| self.lives(by) && self.processes.get(&by).is_some_and(|seen| seen.control.was_frozen_since(moment)))
     }
 
     /// Received, and not yet where it can be seen: in the hands of a process that is frozen, or was until a moment ago.
@@ -188,6 +191,10 @@ impl State {
 
     /// Looks whether the chain was lost by now, and by whom.
     pub fn judge(&mut self, now: Timestamp) {
+        // What the vault found again can be lost again.
+        if self.oracle.lost.is_some_and(|(_, cause)| cause == Cause::VaultLostVersion) && self.chain_lives(now) {
+            self.oracle.lost = None;
+        }
         if self.oracle.lost.is_some() || self.oracle.made.is_empty() || self.chain_lives(now) {
             return;
         }
@@ -208,46 +215,69 @@ impl State {
         }
         let cause = self.cause_of(newest);
         match (cause, self.exact.config().grace) {
+            (Cause::Ours(_), _) => cause,
+            _ if self.ended_anothers(newest) => Cause::Overlap,
             (Cause::Killed | Cause::ReplyLost, Grace::Seconds(_))
                 if !self.grace_is_used(newest) && self.oracle.by_token.contains_key(&newest.sent) =>
             {
-                self.why_grace_ran_out(newest).map_or(Cause::Ours("the grace of a lost reply was not used"), Cause::GraceRanOut)
+                let obstacle = self.why_grace_ran_out(newest, cause == Cause::Killed);
+                obstacle.map_or(Cause::Ours("the grace of a lost reply was not used"), Cause::GraceRanOut)
             }
-            (Cause::Killed | Cause::ReplyLost, Grace::UntilNewUsed) if newest.overlapping => Cause::Overlap,
             (Cause::Killed | Cause::ReplyLost, Grace::UntilNewUsed) if self.oracle.by_token.contains_key(&newest.sent) => {
                 Cause::Ours("the previous token would do and is kept nowhere")
             }
-            _ if newest.overlapping => Cause::Overlap,
             _ => cause,
         }
+    }
+
+    /// Whether another process was granted something for the same token, while the one that was granted this was frozen before its socket.
+    fn ended_anothers(&self, pair: &Made) -> bool {
+        pair.overlapping && self.oracle.made.iter().any(|other| other.sent == pair.sent && other.token != pair.token && other.by != pair.by)
     }
 
     fn cause_of(&self, pair: &Made) -> Cause {
         let Some(by) = pair.by else { return Cause::Ours("a person's token was never stored") };
         let died = self.processes.get(&by).and_then(|seen| seen.control.died());
-        let soon = |pair: &Made, at: Timestamp| at.duration_since(pair.at) < ANSWER_WITHIN - SignedDuration::from_secs(10);
+        let soon = |at: &Timestamp| at.duration_since(pair.at) < ANSWER_WITHIN - SignedDuration::from_secs(10);
+        let in_time = pair.arrives.filter(soon);
         match (pair.received, died) {
-            (Some(received), Some(died)) => {
-                let troubled = [Port::Vault, Port::Identity, Port::Blob].iter().any(|port| self.weather.is_away_between(*port, received, died));
-                let slow = died.duration_since(received) > STORED_WITHIN;
-                let frozen = self.processes.get(&by).is_some_and(|seen| seen.control.was_frozen_since(received));
-                if slow && !troubled && !frozen && !self.vault_struck_since(received) {
-                    Cause::Ours("not stored although it could be")
-                } else {
-                    Cause::Killed
-                }
-            }
+            (Some(received), Some(died)) if self.could_store(by, received, died) => Cause::Ours("not stored although it could be"),
             (Some(_), None) => Cause::Ours("received and dropped"),
-            (None, died) if pair.ignored && pair.arrives.is_some_and(|at| soon(pair, at) && died.is_none_or(|died| died > at)) => {
-                let frozen = self.processes.get(&by).is_some_and(|seen| seen.control.was_frozen_since(pair.at));
-                if frozen { Cause::ReplyLost } else { Cause::Ours("given up before 100 s") }
-            }
-            (None, Some(_)) => Cause::Killed,
+            (None, died) if pair.ignored && in_time.is_some_and(|at| died.is_none_or(|died| died > at)) => Cause::Ours("given up before 100 s"),
+            (_, Some(_)) => Cause::Killed,
+            (None, None) if in_time.is_some() => Cause::Ours("a reply that came in time was dropped"),
             (None, None) => Cause::ReplyLost,
         }
     }
 
-    fn vault_struck_since(&self, since: Timestamp) -> bool {
-        self.struck.iter().any(|strike| strike.at >= since)
+    /// Whether a process had the time to store what it received: right then, or when it was at work later, after all that could hold it up was over.
+    fn could_store(&self, by: ProcessId, received: Timestamp, died: Timestamp) -> bool {
+        let second = SignedDuration::from_secs(1);
+        let (mut from, mut at) = (received, received);
+        while at < died {
+            if self.is_held_up(by, at, (at + second).min(died)) {
+                from = at + second;
+            } else {
+                let needed = if from == received { STORED_WITHIN } else { STORED_LATER_WITHIN };
+                let begun = from.max(self.at_work_from(by, from, at).unwrap_or(at));
+                if at.duration_since(begun) >= needed {
+                    return true;
+                }
+            }
+            at += second;
+        }
+        false
+    }
+
+    fn is_held_up(&self, by: ProcessId, from: Timestamp, until: Timestamp) -> bool {
+        let away = [Port::Vault, Port::Identity, Port::Blob].iter().any(|port| self.weather.is_away_between(*port, from, until));
+        let struck = |strike: &Strike| [0, by].contains(&strike.process) && (from..until).contains(&strike.at);
+        away || self.struck.iter().any(struck) || self.processes.get(&by).is_some_and(|seen| seen.control.was_frozen_between(from, until))
+    }
+
+    /// From when on an invocation ran in the process between the two times: without one nothing is tried.
+    fn at_work_from(&self, by: ProcessId, from: Timestamp, until: Timestamp) -> Option<Timestamp> {
+        let runs = self.runs.iter().filter(|run| run.process == by && run.from <= until && run.until.is_none_or(|ended| ended >= from));
+        runs.map(|run| run.from.max(from)).min()
     }
 }

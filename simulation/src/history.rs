@@ -114,6 +114,7 @@ async fn story(app: &Arc<App>) {
     tokio::spawn(fates::supervise(Arc::clone(app)));
     tokio::spawn(fates::kill(Arc::clone(app)));
     tokio::spawn(fates::freeze(Arc::clone(app)));
+    tokio::spawn(fates::at_the_socket(Arc::clone(app)));
     tokio::spawn(fates::blows(Arc::clone(app)));
     // Where nothing is lost nobody has to connect again, and only the calls that are asked about count.
     if !app.scenario.callers.plain {

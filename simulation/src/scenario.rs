@@ -48,6 +48,8 @@ pub struct Fates {
     pub killed: Option<Duration>,
     /// Frozen.
     pub frozen: Option<Duration>,
+    /// Frozen right before a request to Exact leaves.
+    pub at_the_socket: Option<Duration>,
     /// Whether clocks are off by up to 30 s, not 2.
     pub wild_clocks: bool,
     /// Whether a process of another installation, with another storage account, comes along.
@@ -88,6 +90,8 @@ impl Scenario {
             scaled: minutes(&mut random, 7_000, 20, 120),
             killed: minutes(&mut random, 6_000, 10, 90),
             frozen: minutes(&mut random, 4_000, 10, 90),
+            // Drawn apart from the rest.
+            at_the_socket: minutes(&mut Random::new(seed ^ 0xb), 1_500, 10, 60),
             wild_clocks: random.chance(2_000),
             misplaced: random.chance(500),
             consents: minutes(&mut random, 1_500, 100, 400),
@@ -118,6 +122,7 @@ impl Scenario {
             scaled: None,
             killed: None,
             frozen: None,
+            at_the_socket: None,
             wild_clocks: false,
             misplaced: false,
             consents: None,

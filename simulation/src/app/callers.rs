@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use simulators::exact_online::MARKER;
 
 use super::App;
-use super::process::Process;
+use super::process::{Process, Served};
 use crate::random::Random;
 use crate::world::State;
 
@@ -17,6 +17,9 @@ use crate::world::State;
 const LONGER: Duration = Duration::from_secs(4);
 /// Storage time is known to the second, and Exact counts from when it granted.
 const CLOCKS: SignedDuration = SignedDuration::from_millis(2_500);
+
+/// A token's life is over by then, whoever was frozen when it began.
+const MAY_BE_COUNTED_FROM: SignedDuration = SignedDuration::from_mins(20);
 
 /// Single calls.
 pub async fn trickle(app: Arc<App>) {
@@ -84,7 +87,9 @@ pub async fn call(app: &App, process: &Arc<Process>, ask: Ask) -> Option<Result<
     state.end_run(run, now);
     if let Ok(token) = &answered {
         let epoch = view.ledger.as_ref().map_or(0, |ledger| ledger.epoch);
-        *process.served.lock().unwrap_or_else(PoisonError::into_inner) = Some((token.access_token.clone(), epoch));
+        let ends = now + SignedDuration::from_secs(token.expires_in);
+        let served = Served { token: token.access_token.clone(), epoch, ends };
+        *process.served.lock().unwrap_or_else(PoisonError::into_inner) = Some(served);
     }
     state.facts.calls += 1;
     state.facts.served += u64::from(answered.is_ok());
@@ -138,11 +143,14 @@ fn check(app: &App, process: &Process, ask: Ask, now: Timestamp, answered: &Resu
 /// I8: what this process handed out before lives long enough, and no person has put another chain in its place.
 fn still_good(state: &State, process: &Process, ask: Ask, now: Timestamp) -> bool {
     let served = process.served.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some((token, epoch)) = &*served else { return false };
+    let Some(Served { token, epoch, ends }) = &*served else { return false };
     let insisted = ask.min_validity.min(SignedDuration::from_secs(540)).max(SignedDuration::from_secs(1));
     let same_epoch = state.ledger().is_some_and(|ledger| ledger.epoch == *epoch);
-    // The end is cautious: counted from when the request was sent, by a clock that may be off.
-    same_epoch && !process.clock.is_wild() && state.exact.is_alive(token.reveal(), now + insisted + SignedDuration::from_secs(10))
+    // The end is cautious: counted from when the request was sent, by a clock that may be off, and by one who may have been frozen on the way.
+    let frozen = process.control.was_frozen_between(now - MAY_BE_COUNTED_FROM, now);
+    let by_its_word = *ends >= now + insisted + SignedDuration::from_secs(1);
+    let by_exact = !frozen && state.exact.is_alive(token.reveal(), now + insisted + SignedDuration::from_secs(10));
+    same_epoch && !process.clock.is_wild() && state.exact.is_alive(token.reveal(), now + insisted) && (by_its_word || by_exact)
 }
 
 fn told(answered: &Result<HandedOut, NoToken>) -> String {

@@ -33,6 +33,8 @@ struct Life {
     stop_at: Option<(u64, Stop)>,
     /// To be stopped so many steps after Exact has granted it something.
     after_grant: Option<(u64, Stop)>,
+    /// To be frozen when it is about to send a request to Exact.
+    before_sending: bool,
     died: Option<Timestamp>,
     frozen: bool,
     freezes: Vec<(Timestamp, Option<Timestamp>)>,
@@ -65,11 +67,26 @@ impl Control {
         self.life().after_grant = Some((steps, stop));
     }
 
+    /// Freezes it when it has checked everything for the last time, and its next request to Exact is about to leave.
+    pub fn freeze_before_sending(&self) {
+        self.life().before_sending = true;
+    }
+
+    /// It is about to send. Whether that is where it freezes.
+    pub fn sends(&self) -> bool {
+        let freezes = std::mem::take(&mut self.life().before_sending);
+        if freezes {
+            self.stop_in(0, Stop::Freeze);
+        }
+        freezes
+    }
+
     /// What was planned for it does not happen.
     pub fn disarm(&self) {
         let mut life = self.life();
         life.stop_at = None;
         life.after_grant = None;
+        life.before_sending = false;
     }
 
     /// Exact has granted it something; the reply is not there yet.

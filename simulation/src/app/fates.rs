@@ -11,6 +11,10 @@ use crate::world::weather::Blow;
 
 /// A pass of no more than this many steps is hit anywhere.
 const STEPS: u64 = 160;
+/// For so long a process is waited for to send something, and then for another to send the same.
+const TO_SEND: Duration = Duration::from_mins(20);
+const FROZEN_AT_MOST: Duration = Duration::from_mins(10);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// From the grant to the first durable write there are fewer.
 const STEPS_AFTER_GRANT: u64 = 14;
 
@@ -105,6 +109,42 @@ pub async fn freeze(app: Arc<App>) {
             control.disarm();
             control.thaw();
         });
+    }
+}
+
+/// Freezes a process right before its request to Exact leaves, and lets it go on when another has asked with the same token: then two are on
+/// their way at once.
+pub async fn at_the_socket(app: Arc<App>) {
+    let Some(mean) = app.scenario.fates.at_the_socket else { return };
+    let mut random = Random::new(app.scenario.seed ^ 0xc);
+    let calm = app.scenario.calm_from;
+    while app.is_rough() {
+        let wait = random.until_next(mean);
+        tokio::time::sleep(wait).await;
+        let alive = app.alive();
+        if alive.is_empty() || !app.is_rough() {
+            continue;
+        }
+        let control = Arc::clone(&random.pick(&alive).control);
+        control.freeze_before_sending();
+        tokio::select! {
+            biased;
+            () = control.stop() => {}
+            () = tokio::time::sleep(TO_SEND) => {}
+            () = app.world.time.reach(calm) => {}
+        }
+        if app.world.state().at_the_socket.is_none() {
+            control.disarm();
+            continue;
+        }
+        let until = (app.now() + FROZEN_AT_MOST).min(calm);
+        while control.is_frozen() && app.now() < until && app.world.state().at_the_socket.as_ref().is_some_and(|waits| !waits.met) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        tokio::time::sleep(random.millis(0, 1_500)).await;
+        app.world.state().at_the_socket = None;
+        control.disarm();
+        control.thaw();
     }
 }
 

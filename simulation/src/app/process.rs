@@ -13,7 +13,7 @@ use exact_token_broker::refresh_token::Refresher;
 use exact_token_broker::task::watched;
 use exact_token_broker::token::schedule::Policy;
 use exact_token_broker::token::{ChainIdentity, Fingerprint, Secret};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinHandle;
 
 use super::control::{Control, Stop};
@@ -39,10 +39,20 @@ pub struct Process {
     pub clock: Arc<SkewedClock>,
     /// It belongs to another installation.
     pub misplaced: bool,
-    /// What it handed out last, and in which epoch.
-    pub served: Mutex<Option<(Secret, u64)>>,
+    /// What it handed out last.
+    pub served: Mutex<Option<Served>>,
     retiring: AtomicBool,
     world: World,
+}
+
+/// A token as a caller got it.
+pub struct Served {
+    /// What it is.
+    pub token: Secret,
+    /// Of which epoch.
+    pub epoch: u64,
+    /// When it ends, as the caller was told.
+    pub ends: Timestamp,
 }
 
 impl Process {

@@ -34,6 +34,11 @@ impl ExactWire {
             (None, None) => (Kind::Other, String::new()),
         };
         let headers = request.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned())).collect();
+        let held_up = world.state().sends(process, &secret);
+        if held_up {
+            // It goes no further until it is thawed.
+            tokio::task::yield_now().await;
+        }
         let asked = TokenRequest { method: request.method().to_string(), query: request.url().query().map(str::to_owned), headers, body };
         let (journey, fault) = {
             let now = world.time.now();

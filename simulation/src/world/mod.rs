@@ -80,6 +80,18 @@ pub struct State {
     pub held: Vec<Held>,
     /// When somebody last broke the lease.
     pub lease_broken: Option<Timestamp>,
+    /// Who is frozen before its socket.
+    pub at_the_socket: Option<AtTheSocket>,
+}
+
+/// A process whose request to Exact was about to leave when it was frozen.
+pub struct AtTheSocket {
+    /// Who.
+    pub process: ProcessId,
+    /// The token or code that it is going to send.
+    pub secret: String,
+    /// Whether another has sent the same meanwhile.
+    pub met: bool,
 }
 
 /// A process, as it is seen from outside.
@@ -119,6 +131,7 @@ impl World {
             runs: Vec::new(),
             held: Vec::new(),
             lease_broken: None,
+            at_the_socket: None,
         };
         Self { state: Arc::new(Mutex::new(state)), time: Time::from(scenario.start) }
     }

@@ -7,13 +7,15 @@ use simulators::exact_online::{Kind, Logged, MARKER};
 
 use super::oracle::Made;
 use super::weather::{Away, Port, Span};
-use super::{ProcessId, STORAGE_HOST, State};
+use super::{AtTheSocket, ProcessId, STORAGE_HOST, State};
 
 /// Storage time is known to the second, and local clocks are off.
 const CLOCKS: SignedDuration = SignedDuration::from_millis(2_500);
 /// A refresh is granted from 570 s after the last.
 const GATE: SignedDuration = SignedDuration::from_secs(570);
 
+/// Two requests with one token are answered both within this, where Exact does so.
+const BOTH_ANSWERED: SignedDuration = SignedDuration::from_secs(2);
 /// A second refusal counts this long after the first.
 const AGAIN: SignedDuration = SignedDuration::from_secs(60);
 
@@ -29,6 +31,15 @@ pub enum Put {
 }
 
 impl State {
+    /// A request to Exact is about to leave. Whether its process is frozen there.
+    pub fn sends(&mut self, process: ProcessId, secret: &str) -> bool {
+        let freezes = self.processes.get(&process).is_some_and(|seen| seen.control.sends());
+        if freezes {
+            self.at_the_socket = Some(AtTheSocket { process, secret: secret.to_owned(), met: false });
+        }
+        freezes
+    }
+
     /// I2 and I4, before a refresh or an exchange of a code leaves: `secret` is the token or the code.
     pub fn about_to_ask(&mut self, now: Timestamp, process: ProcessId, kind: Kind, secret: &str) {
         let Some(seen) = self.processes.get(&process) else { return };
@@ -67,6 +78,9 @@ impl State {
     /// Exact has dealt with a request.
     pub fn asked(&mut self, now: Timestamp, process: ProcessId, sent: &str, arrives: Option<Timestamp>) {
         let Some(logged) = self.exact.log().last().cloned() else { return };
+        if let Some(waits) = self.at_the_socket.as_mut().filter(|waits| waits.process != process && waits.secret == sent) {
+            waits.met = true;
+        }
         let told = self.oracle.name(sent);
         let outcome = format!("{:?} {told}: {:?}, {}", logged.kind, logged.outcome, logged.fault.as_deref().unwrap_or("as it should be"));
         self.note(now, process, &format!("exact {outcome}, status {}, {:?}", logged.status, logged.delivery));
@@ -91,6 +105,10 @@ impl State {
         if logged.kind == Kind::Code {
             // A person ended what was before.
             self.oracle.lost = None;
+        }
+        let at_once = |other: &&Made| other.sent == sent && now.duration_since(other.at) <= BOTH_ANSWERED;
+        if self.oracle.made.iter().rev().any(|other| at_once(&other)) {
+            self.facts.count("one token was answered twice at once");
         }
         self.oracle.made(Made {
             token,

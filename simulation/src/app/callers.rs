@@ -147,7 +147,7 @@ fn still_good(state: &State, process: &Process, ask: Ask, now: Timestamp) -> boo
     let insisted = ask.min_validity.min(SignedDuration::from_secs(540)).max(SignedDuration::from_secs(1));
     let same_epoch = state.ledger().is_some_and(|ledger| ledger.epoch == *epoch);
     // The end is cautious: counted from when the request was sent, by a clock that may be off, and by one who may have been frozen on the way.
-    let frozen = process.control.was_frozen_between(now - MAY_BE_COUNTED_FROM, now);
+    let frozen = state.processes.values().any(|seen| seen.control.was_frozen_between(now - MAY_BE_COUNTED_FROM, now));
     let by_its_word = *ends >= now + insisted + SignedDuration::from_secs(1);
     let by_exact = !frozen && state.exact.is_alive(token.reveal(), now + insisted + SignedDuration::from_secs(10));
     same_epoch && !process.clock.is_wild() && state.exact.is_alive(token.reveal(), now + insisted) && (by_its_word || by_exact)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exact_token_broker::get_token::{Ask, NoToken};
+use exact_token_broker::token::ledger::{BUDGET_HOUR, Backoff, BackoffCause, UNGRANTED_AN_HOUR};
 use exact_token_broker::token::schedule::Mode;
 use exact_token_broker::token::{Fingerprint, Ledger, Secret};
 use jiff::{SignedDuration, Timestamp};
@@ -20,6 +21,8 @@ use crate::world::facts::Facts;
 
 /// From when on it has to serve again, where nothing else allows it later.
 const SERVES_WITHIN: SignedDuration = SignedDuration::from_mins(12);
+/// After what spent nothing, and after "not expired".
+const BACKS_OFF_AT_MOST: SignedDuration = SignedDuration::from_mins(10);
 
 /// How much longer where the head is dead and a candidate lives: two refusals of it, at the pace that the hour's last requests keep.
 const PASSED_ON_WITHIN: SignedDuration = SignedDuration::from_mins(20);
@@ -191,10 +194,6 @@ fn last_look(app: &App) {
     if dropped {
         state.broke(now, 0, "I3 a grant was received and never stored");
     }
-    let disabled = state.vault.versions(crate::world::SECRET_NAME).iter().any(|version| !version.enabled);
-    if disabled {
-        state.broke(now, 0, "I6 a version was disabled");
-    }
     if !state.vault.violations().is_empty() || !state.exact.violations().is_empty() {
         let what = format!("what no correct client sends: {:?} {:?}", state.vault.violations(), state.exact.violations());
         state.broke(now, 0, &what);
@@ -226,14 +225,16 @@ impl crate::world::State {
         let hour = SignedDuration::from_hours(1);
         let Some(ledger) = self.ledger() else { return calm + SERVES_WITHIN };
         let mut allowed = vec![calm];
-        allowed.extend(ledger.backoff.map(|backoff| backoff.until));
+        // Only Exact can ask for more.
+        let most = |backoff: &Backoff| if backoff.cause == BackoffCause::Throttled { backoff.until } else { calm + BACKS_OFF_AT_MOST };
+        allowed.extend(ledger.backoff.map(|backoff| backoff.until.min(most(&backoff))));
         allowed.extend(ledger.open.iter().map(|attempt| attempt.quarantine_until));
         allowed.extend(ledger.consents.begun.map(|begun| begun + SignedDuration::from_secs(180)));
         allowed.extend(ledger.misconfigured.map(|problem| problem.last + hour));
-        // A full hour, and the pace that keeps it from filling.
-        if ledger.ungranted_in_hour(calm) >= 3 {
-            allowed.extend(ledger.ungranted.first().map(|first| *first + hour));
-        }
+        // A full hour, and the pace that keeps it from filling: one request for each ten minutes of it.
+        let left = i32::try_from(UNGRANTED_AN_HOUR.saturating_sub(ledger.ungranted_in_hour(calm))).unwrap_or(0);
+        let oldest = ledger.ungranted.iter().find(|asked| **asked > calm - BUDGET_HOUR);
+        allowed.extend(oldest.map(|oldest| *oldest + BUDGET_HOUR - SignedDuration::from_mins(10) * left));
         allowed.extend(ledger.dead.map(|dead| match dead.probes {
             0 => dead.since + hour,
             1 => dead.since + hour * 6,

@@ -136,6 +136,7 @@ fn check(app: &App, process: &Process, ask: Ask, now: Timestamp, answered: &Resu
         Err(NoToken::ServerError(text) | NoToken::Unavailable { why: text, .. }) if text.is_empty() || text.contains(MARKER) => {
             Some("I5 or I9 a refusal says nothing, or a secret")
         }
+        Err(NoToken::ConsentRequired(needed)) if needed.to_string().contains(MARKER) => Some("I5 a secret in a refusal"),
         Err(_) => None,
     }
 }

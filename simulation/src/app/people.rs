@@ -131,7 +131,7 @@ pub async fn sample(app: Arc<App>) {
         let counted = if warm { &mut state.facts.warm.0 } else { &mut state.facts.warm.1 };
         *counted += u64::from(lives || warm);
         if warm || !lives {
-            if gap > Duration::ZERO && warm {
+            if gap > Duration::ZERO {
                 state.facts.gap(gap);
             }
             gap = Duration::ZERO;

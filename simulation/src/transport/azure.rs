@@ -97,6 +97,16 @@ impl AzureWire {
                 let value = state.vault.versions(SECRET_NAME).last().map(|version| version.value.clone()).unwrap_or_default();
                 state.landed(now, process, &value);
             }
+            let told = state.vault.versions(SECRET_NAME).iter().any(|version| {
+                version.tags.iter().any(|(name, value)| name.contains(MARKER) || value.contains(MARKER))
+                    || version.content_type.as_ref().is_some_and(|kind| kind.contains(MARKER))
+            });
+            if told || asked.path.contains(MARKER) || asked.query.iter().any(|(_, value)| value.contains(MARKER)) {
+                state.broke(now, process, "I5 a secret in a tag, or in a vault's URL");
+            }
+            if state.vault.versions(SECRET_NAME).iter().any(|version| !version.enabled) {
+                state.broke(now, process, "I6 a version was disabled");
+            }
             if matches!(operation, Operation::Delete | Operation::GetLatest) {
                 state.broke(now, process, "I6 the vault was asked to delete, or for its latest");
             }

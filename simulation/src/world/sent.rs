@@ -60,6 +60,9 @@ impl State {
         if !held && !broken_since {
             return self.broke(now, process, "I2 asked Exact while nobody held the lock");
         }
+        if !broken_since && self.held.last().is_none_or(|held| held.process != process) {
+            return self.broke(now, process, "I2 asked Exact while another held the lock");
+        }
         if kind == Kind::Refresh && self.vault_takes_nothing(now) {
             return self.broke(now, process, "I1 a token was spent that could not be replaced: the vault has taken no write for half a minute");
         }

@@ -9,15 +9,13 @@ use tokio::time::Instant;
 
 use crate::ports::Clock;
 
-/// What came while a process was frozen is there when it wakes up, but not in the same instant: the connection's own task has to read it first.
-const AFTER_A_FREEZE: Duration = Duration::from_secs(5);
 /// And what came in the same instant as the deadline, or as the end of a freeze just after it.
 const A_MOMENT: Duration = Duration::from_millis(250);
 /// A timer that is this late shows that the process was frozen, by its platform or by a debugger. If it was only busy, waiting longer does no harm.
 const FROZEN: Duration = Duration::from_millis(5);
 
-/// For so long; and a moment longer, or a few seconds if the process was frozen when that passed. A grant that lies in the socket then would else be
-/// given up by a clock that went on without us.
+/// For so long; and a moment longer, or as long once more if the process was frozen when that passed: the request may have left only when it woke up.
+/// A grant would else be given up by a clock that went on without us.
 pub(crate) struct Patience {
     /// None: it has ended.
     end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -54,7 +52,7 @@ impl Patience {
             sleep(A_MOMENT).await;
             // Looked at after both: a freeze may begin in that moment too.
             if elapsed() >= limit + A_MOMENT + FROZEN {
-                sleep(AFTER_A_FREEZE).await;
+                sleep(limit).await;
             }
         };
         Self { end: Some(Box::pin(end)) }
@@ -87,15 +85,15 @@ mod tests {
         assert_eq!(begun.elapsed(), Duration::from_secs(199) + A_MOMENT);
     }
 
-    /// A process that waits for 100 s and is frozen for a time wakes up; the task of the connection reads the reply 20 ms later.
-    async fn read_after_a_freeze(begins: Duration, lasts: Duration) {
+    /// A process that waits for 100 s and is frozen for a time wakes up; the task of the connection has the reply a while later.
+    async fn read_after_a_freeze(begins: Duration, lasts: Duration, takes: Duration) {
         let mut patience = Patience::of(LIMIT);
         let (tell, told) = tokio::sync::oneshot::channel();
         let waiting = async {
             tokio::time::sleep(begins).await;
             tokio::time::advance(lasts).await;
             tokio::task::yield_now().await;
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(takes).await;
             tell.send(7).unwrap();
             std::future::pending::<()>().await;
         };
@@ -110,10 +108,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_came_during_a_freeze_is_still_taken() {
-        read_after_a_freeze(Duration::from_secs(1), Duration::from_mins(5)).await;
+        let read = Duration::from_millis(20);
+        read_after_a_freeze(Duration::from_secs(1), Duration::from_mins(5), read).await;
         // Seed 3504 of the simulation: a process woke up 2 ms after the deadline.
-        read_after_a_freeze(Duration::from_mins(1), Duration::from_millis(40_002)).await;
+        read_after_a_freeze(Duration::from_mins(1), Duration::from_millis(40_002), read).await;
         // Seed 13323: a process was frozen in the moment that is added.
-        read_after_a_freeze(Duration::from_millis(100_200), Duration::from_secs(10)).await;
+        read_after_a_freeze(Duration::from_millis(100_200), Duration::from_secs(10), read).await;
+        // Seed 4704: the request left when the process woke up, and the reply took 35 s.
+        read_after_a_freeze(Duration::from_millis(1), Duration::from_mins(10), Duration::from_secs(35)).await;
     }
 }

@@ -167,9 +167,13 @@ async fn aftermath(app: &Arc<App>, random: &mut Random) {
                 state.facts.count("consent_required although an interrupted consent is stored");
                 return;
             }
+            Some(Err(NoToken::ConsentRequired(_))) if now > by && state.only_an_overlap_lives(now) => {
+                state.facts.count("consent_required although an overlapping grant is stored");
+                return;
+            }
             // Nobody but a person can help where the vault has lost the head for good; the text says so.
-            Some(Err(NoToken::ServerError(_))) if state.head_is_gone() && now > by => {
-                state.facts.count("server_error where the vault has lost the head");
+            Some(Err(NoToken::ServerError(_) | NoToken::ConsentRequired(_))) if state.head_is_gone() && now > by => {
+                state.facts.count("a person is needed where the vault has lost the head");
                 return;
             }
             _ => {}

@@ -104,6 +104,13 @@ pub enum BroughtBy {
 }
 
 impl Unsaved {
+    /// Whether another access token of the same chain lives longer. A process that was frozen on its way to Exact counts a grant's life from before
+    /// that, and somebody else may have been granted one meanwhile.
+    fn ends_before(&self, other: &Credential) -> bool {
+        let ends = |credential: &Credential| credential.access.as_ref().map(|access| access.expires_at);
+        matches!(self.brought_by, BroughtBy::Refresh(_)) && ends(&self.credential) < ends(other)
+    }
+
     /// Whether callers may have it before it is stored.
     #[must_use]
     pub fn is_served(&self) -> bool {
@@ -158,6 +165,7 @@ impl Memory {
         let latest = known.latest.as_ref().filter(later);
         let unsaved = known.unsaved.iter().rfind(|(unsaved, _)| unsaved.is_served());
         let (servable, seen) = match (unsaved, latest.or(head)) {
+            (Some((unsaved, _)), Some(head)) if unsaved.ends_before(&head.credential) => (Some(&head.credential), Some(head.seen)),
             (Some((unsaved, seen)), _) => (Some(&unsaved.credential), Some(*seen)),
             (None, Some(head)) => (Some(&head.credential), Some(head.seen)),
             (None, None) => (None, None),
@@ -247,6 +255,11 @@ impl Memory {
         self.read().unsaved.first().map(|(unsaved, _)| unsaved.clone())
     }
 
+    /// What is known by now of the grant of `attempt`, while it is not stored.
+    pub fn unsaved_of(&self, attempt: &AttemptId) -> Option<Unsaved> {
+        self.read().unsaved.iter().find(|(kept, _)| kept.credential.attempt == *attempt).map(|(kept, _)| kept.clone())
+    }
+
     /// A version that is known.
     pub fn credential(&self, version: &VersionId) -> Option<Arc<Credential>> {
         let known = self.read();
@@ -299,6 +312,28 @@ mod tests {
         drop(ledger.close(&found.attempt));
         memory.learn(ledger, None, false, wall, monotonic);
         assert_eq!(served(), None, "the ledger says what counts");
+    }
+
+    /// I8, seed 5371: a process that was frozen on its way to Exact had served what another was granted meanwhile.
+    #[test]
+    fn of_two_tokens_of_one_chain_the_one_that_lives_longer_is_served() {
+        let memory = Memory::default();
+        let (wall, monotonic) = (Timestamp::UNIX_EPOCH, Duration::ZERO);
+        let served = || memory.view(wall, monotonic).servable.map(|credential| credential.attempt.0.clone());
+        let refreshed = |attempt: &str, later: i64| {
+            let mut credential = (*grant(attempt, true).credential).clone();
+            credential.access.as_mut().unwrap().expires_at += SignedDuration::from_secs(later);
+            let sent_from = SentFrom { epoch: 1, head: VersionId("version-1".to_owned()) };
+            Unsaved { credential: Arc::new(credential), brought_by: BroughtBy::Refresh(sent_from), odd: None, version: None }
+        };
+        let head = refreshed("head", 300).credential;
+        memory.learn(Ledger::begin(LockId("made-up".to_owned()), "made-up"), Some((VersionId("version-2".to_owned()), head)), false, wall, monotonic);
+        memory.keep(refreshed("late", 0), wall, monotonic);
+        assert_eq!(served().as_deref(), Some("head"));
+        memory.keep(refreshed("later", 301), wall, monotonic);
+        assert_eq!(served().as_deref(), Some("later"));
+        memory.keep(grant("consent", true), wall, monotonic);
+        assert_eq!(served().as_deref(), Some("consent"), "another chain: the one before is over");
     }
 
     /// A refresh that outlived its lock, and a consent: each has its own end.

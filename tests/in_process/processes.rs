@@ -87,6 +87,8 @@ fn frozen_for(grace: Grace, frozen: i64, after: impl FnOnce(&World, &str)) {
             plan.thaw();
             tick.await.unwrap();
             refresher.finish().await;
+            let stored = doubles.world.state().versions.values().any(|(_, credential)| credential.refresh_token.reveal() == lost);
+            assert!(stored, "frozen for {frozen} s: it waits for no other invocation to be stored");
             refresher.tick().await;
             lost
         }

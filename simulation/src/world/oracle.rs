@@ -23,7 +23,8 @@ pub enum Cause {
     Killed,
     /// A reply was lost on its way, or took longer than 100 s.
     ReplyLost,
-    /// A process was frozen between its last check and the socket, and another had asked with the same token meanwhile.
+    /// A process was frozen between its last check and the socket: another had asked with the same token meanwhile, or there is a grace and nobody
+    /// can know when the request left.
     Overlap,
     /// The vault lost a version that it had confirmed.
     VaultLostVersion,
@@ -221,6 +222,10 @@ impl State {
                 if !self.grace_is_used(newest) && self.oracle.by_token.contains_key(&newest.sent) =>
             {
                 let obstacle = self.why_grace_ran_out(newest, cause == Cause::Killed);
+                // When a request left that waited in a frozen process nobody can know, so nobody can aim.
+                if obstacle.is_none() && newest.overlapping {
+                    return Cause::Overlap;
+                }
                 obstacle.map_or(Cause::Ours("the grace of a lost reply was not used"), Cause::GraceRanOut)
             }
             (Cause::Killed | Cause::ReplyLost, Grace::UntilNewUsed) if self.oracle.by_token.contains_key(&newest.sent) => {
@@ -230,8 +235,16 @@ impl State {
         }
     }
 
+    /// Whether what Exact would still take is a version that no ledger knows of any more: its process was frozen before its socket, another asked with
+    /// the same token meanwhile, and the process was killed right after it had stored what it was granted. Nobody but a person can help.
+    #[must_use]
+    pub fn only_an_overlap_lives(&self, now: Timestamp) -> bool {
+        let alive = |pair: &&Made| self.exact.is_chain_alive(&pair.token, now) && self.is_held(pair, now);
+        self.oracle.made.iter().rev().take(16).filter(alive).all(|pair| self.ended_anothers(pair))
+    }
+
     /// Whether another process was granted something for the same token, while the one that was granted this was frozen before its socket.
-    fn ended_anothers(&self, pair: &Made) -> bool {
+    pub(super) fn ended_anothers(&self, pair: &Made) -> bool {
         pair.overlapping && self.oracle.made.iter().any(|other| other.sent == pair.sent && other.token != pair.token && other.by != pair.by)
     }
 

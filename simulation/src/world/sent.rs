@@ -226,7 +226,8 @@ impl State {
     /// A process has died: what it alone knew must at least be announced.
     pub fn died(&mut self, now: Timestamp, process: ProcessId) {
         let open: Vec<Fingerprint> = self.ledger().map(|ledger| ledger.open.iter().map(|attempt| attempt.fingerprint).collect()).unwrap_or_default();
-        let alone = |pair: &&Made| pair.by == Some(process) && pair.received.is_some() && !pair.stored;
+        // The attempt of one that was frozen before its socket ended with the grant of the one that asked meanwhile.
+        let alone = |pair: &&Made| pair.by == Some(process) && pair.received.is_some() && !pair.stored && !self.ended_anothers(pair);
         let forgotten =
             self.oracle.made.iter().rev().take(1).find(alone).is_some_and(|pair| !open.contains(&Fingerprint::of(&Secret::new(&*pair.sent))));
         if forgotten {

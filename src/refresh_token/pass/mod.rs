@@ -123,6 +123,8 @@ impl Pass<'_> {
                     if self.this.unsaved().is_some() && self.time_left() > TRY_LOCK_EVERY => {}
                 Stop::Ended(outcome) => return outcome,
                 Stop::Conflict | Stop::LockLost => {
+                    // A process that was frozen for long has no time left; the vault takes the grant at once all the same.
+                    self.store_without_lock().await;
                     return self.unsaved_outcome("the lock was lost").unwrap_or(Outcome::Busy);
                 }
             }

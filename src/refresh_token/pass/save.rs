@@ -32,6 +32,10 @@ impl Pass<'_> {
             this.memory.stored_as(&unsaved.credential.attempt, version.clone());
             version
         };
+        // Whose a log-in is may have been told while the vault took its time.
+        if let Some(known) = this.memory.unsaved_of(&unsaved.credential.attempt) {
+            unsaved.brought_by = known.brought_by;
+        }
         let pointer = Pointer::to(version.clone(), &unsaved.credential);
         let attempt = &unsaved.credential.attempt;
         if let Some(problem) = unsaved.odd

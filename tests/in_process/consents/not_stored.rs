@@ -69,6 +69,35 @@ fn a_pair_that_could_not_be_stored_is_served_and_saved_by_the_next_tick_or_by_it
     }
 }
 
+/// Seed 12838 of the simulation: a tick had taken the lock and was saving the pair when Exact had told whose it is, and it was kept as a stranger's.
+#[test]
+fn whose_a_pair_is_counts_although_another_pass_was_saving_it_already() {
+    let world = World::new(Config::default());
+    undisturbed(&world, |refresher, doubles| async move {
+        let exact = Exact::of(&doubles.world);
+        connect(&refresher, &exact).await.unwrap();
+        let connecting = {
+            let (refresher, exact) = (Arc::clone(&refresher), Arc::clone(&exact));
+            tokio::spawn(async move { connect(&refresher, &exact).await })
+        };
+        tokio::time::sleep(Duration::from_millis(30_100)).await;
+        doubles.world.state().vault = VaultIs::Full;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        // Somebody breaks the lease.
+        doubles.world.state().lock = None;
+        let tick = {
+            let refresher = Arc::clone(&refresher);
+            tokio::spawn(async move { refresher.tick().await })
+        };
+        assert!(matches!(problem(connecting.await.unwrap()), Problem::NotSaved(_)));
+        doubles.world.state().vault = VaultIs::Well;
+        assert!(!tick.await.unwrap().failed);
+        let state = doubles.world.state();
+        let ledger = &state.ledger.as_ref().unwrap().0;
+        assert_eq!((ledger.epoch, ledger.consents.person.clone(), &ledger.consents.pending), (2, Some(person("one")), &None));
+    });
+}
+
 /// Killed at each step in turn. What was granted is stored, and then it serves or waits for a confirmation, or it was in the hands of a dead process,
 /// and then that is said. Whatever it left, the next person connects.
 #[test]

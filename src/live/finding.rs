@@ -61,6 +61,8 @@ pub enum Grace {
 pub struct Findings {
     /// Where the 570 s stand.
     pub gate: Gate,
+    /// Whether the second use of a token, about 1 s after the first, was answered with a pair, and that neither for want of a gate nor by a grace.
+    pub twice: bool,
     /// The previous token after 1 s, 60 s and 9.6 min, its successor unused.
     pub unused: [Previous; 3],
     /// The same once more, where it was good until then.
@@ -77,7 +79,8 @@ pub struct Findings {
 #[must_use]
 pub fn gate(asked: &[Asked]) -> Gate {
     let closed = |asked: &Asked| asked.since_grant.is_some_and(|since| since < CLOSED);
-    let early_grant = asked.iter().any(|asked| closed(asked) && asked.answer.is_granted());
+    // A second use within seconds of the first may be answered whatever the gate says.
+    let early_grant = asked.iter().any(|asked| closed(asked) && asked.answer.is_granted() && asked.step != Step::Unused1s);
     let refused_early = asked.iter().any(|asked| closed(asked) && matches!(asked.answer, Answer::Refused(_)));
     let too_early = asked.iter().any(|asked| asked.answer == Answer::TooEarly);
     let dead_and_too_early = asked.iter().any(|asked| asked.step == Step::DeadToken && asked.answer == Answer::TooEarly);
@@ -98,14 +101,29 @@ impl Findings {
         let gate = gate(asked);
         let at = |step: Step| asked.iter().find(|asked| asked.step == step).map_or(Previous::Untold, |asked| previous(asked.answer, gate));
         let unused = [Step::Unused1s, Step::Unused60s, Step::Unused9m36s].map(at);
+        let twice = twice(asked, gate, unused[1]);
         let used = [Step::Used1s, Step::Used60s, Step::Used9m36s].map(at);
         let unused_again = at(Step::UnusedAgain);
         let chain_lives = match ended {
             Some(Ended::ChainDied) => Some(false),
             _ => asked.iter().any(|asked| asked.step == Step::SecondUse && asked.answer.is_granted()).then_some(true),
         };
-        Self { gate, unused, unused_again, used, grace: grace(unused, unused_again, used), chain_lives }
+        // Two answers at once are no grace: that is told by the later ones alone.
+        let graces = if twice { [Previous::Untold, unused[1], unused[2]] } else { unused };
+        Self { gate, twice, unused, unused_again, used, grace: grace(graces, unused_again, used), chain_lives }
     }
+}
+
+/// By the answers: where there is a gate it should have been closed then, and where there is none the token was dead a minute later.
+fn twice(asked: &[Asked], gate: Gate, a_minute_later: Previous) -> bool {
+    let granted =
+        asked.iter().any(|asked| asked.step == Step::Unused1s && asked.since_grant.is_some_and(|since| since < CLOSED) && asked.answer.is_granted());
+    granted
+        && match gate {
+            Gate::First | Gate::AfterTokenCheck | Gate::Somewhere => true,
+            Gate::None | Gate::NotSeen => a_minute_later == Previous::Dead,
+            Gate::Contradictory => false,
+        }
 }
 
 fn previous(answer: Answer, gate: Gate) -> Previous {
@@ -130,6 +148,13 @@ fn grace(unused: [Previous; 3], again: Previous, used: [Previous; 3]) -> Grace {
         ([.., Good | Hidden | Untold], ..) => Grace::Untold,
     }
 }
+
+/// What a second use that was answered means. How long after the first it was is told before it.
+pub const TWICE: [&str; 2] = [
+    "after the first was answered, too: two pairs came of one token, and one of the two chains is dead by then, since Exact keeps one",
+    "nothing to set: the lock lets one request at a time, and whoever had it re-reads. Only another program with the same chain, or a copy of the \
+     store under another lock, could do that",
+];
 
 impl Gate {
     /// What was found, and what it means.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::SignedDuration;
 
-use super::finding::{Findings, Previous, lifetime};
+use super::finding::{Findings, Previous, TWICE, lifetime};
 use super::plan::Ended;
 use super::step::{Answer, Asked, Step, Subject};
 use super::{Record, Report};
@@ -16,6 +16,7 @@ impl fmt::Display for Report {
         writeln!(f, "What was found\n")?;
         let [gate, meaning] = self.findings.gate.words();
         finding(f, "gate", gate, meaning)?;
+        self.twice(f)?;
         self.previous_token(f)?;
         let [grace, meaning] = self.findings.grace.words();
         finding(f, "grace", grace, meaning)?;
@@ -59,6 +60,14 @@ impl Report {
         self.line(f, "1 s after that", Step::Used1s, used[0])?;
         self.line(f, "60 s after that", Step::Used60s, used[1])?;
         self.line(f, "9.6 min after that", Step::Used9m36s, used[2])
+    }
+
+    fn twice(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [what, meaning] = TWICE;
+        match self.age(Step::Unused1s).filter(|_| self.findings.twice) {
+            Some(age) => finding(f, "two at once", &format!("a second use {} s {what}", age.as_secs()), meaning),
+            None => Ok(()),
+        }
     }
 
     fn line(&self, f: &mut fmt::Formatter<'_>, when: &str, step: Step, found: Previous) -> fmt::Result {

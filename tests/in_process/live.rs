@@ -159,7 +159,7 @@ async fn tells(grace: simulated::Grace, gate: simulated::Gate, expected: Finding
 /// The previous token unused, unused once more, and used; a gate that is asked first hides it for the first two questions of three.
 fn findings(gate: Gate, [unused, unused_again, used]: [Previous; 3], grace: Grace) -> Findings {
     let seen = |previous| if gate == Gate::First { [Hidden, Hidden, previous] } else { [previous; 3] };
-    Findings { gate, unused: seen(unused), unused_again, used: seen(used), grace, chain_lives: Some(true) }
+    Findings { gate, twice: false, unused: seen(unused), unused_again, used: seen(used), grace, chain_lives: Some(true) }
 }
 
 #[tokio::test(start_paused = true)]
@@ -219,4 +219,27 @@ async fn until_the_new_one_is_used_and_the_token_first() {
 #[tokio::test(start_paused = true)]
 async fn until_the_new_one_is_used_and_no_gate() {
     tells(simulated::Grace::UntilNewUsed, simulated::Gate::Off, findings(Gate::None, [Good, Good, Dead], Grace::EndsWithTheUseOfTheNew)).await;
+}
+
+/// One Exact Online that answers both of two requests within a few seconds, whatever its gate and its grace: gate and grace are found all the same.
+#[tokio::test(start_paused = true)]
+async fn two_uses_at_once_that_are_both_answered_are_told_apart_from_gate_and_grace() {
+    use simulated::Gate::{AfterTokenCheck, BeforeTokenCheck, Off};
+    for (grace, [unused, again, used], grace_found) in [
+        (simulated::Grace::None, [Dead, Untold, Dead], Grace::None),
+        (simulated::Grace::Seconds(600), [Good, Dead, Dead], Grace::EndsByTime),
+        (simulated::Grace::UntilNewUsed, [Good, Good, Dead], Grace::EndsWithTheUseOfTheNew),
+    ] {
+        for (gate, gate_found) in [(BeforeTokenCheck, Gate::First), (AfterTokenCheck, Gate::AfterTokenCheck), (Off, Gate::None)] {
+            let report = found(Config { grace, gate, both_answered: Duration::from_secs(3), ..Config::default() }).await;
+            // Without a gate a grace answers the second use anyway: nothing is to be told apart there.
+            let twice = gate != Off || grace == simulated::Grace::None;
+            let mut expected = findings(gate_found, [unused, again, used], grace_found);
+            (expected.twice, expected.unused[0]) = (twice, Good);
+            assert_eq!(report.findings, expected, "{grace:?}, {gate:?}: {report}");
+            let said = report.to_string();
+            assert_eq!(said.contains("two at once: a second use 1 s after the first was answered, too: two pairs"), twice, "{said}");
+            assert!(!said.contains("contradict") && !said.contains("run it once more"), "{said}");
+        }
+    }
 }

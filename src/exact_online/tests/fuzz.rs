@@ -152,6 +152,18 @@ fn current_me() {
             }
         }
         // Names and numbers of a person are shown to people; nothing else of the body may come out.
-        String::new()
+        format!("{:?}", person.and_then(|_| super::super::me::read(&without_names(input))))
     });
+}
+
+/// The same reply, of somebody who has an id and no names.
+fn without_names(body: &[u8]) -> Vec<u8> {
+    let mut reply: Value = serde_json::from_slice(body).unwrap_or_default();
+    if let Some(me) = reply.pointer_mut("/d/results/0").and_then(Value::as_object_mut) {
+        for name in ["UserName", "FullName", "DivisionCustomerName"] {
+            me.remove(name);
+        }
+        me.insert("UserID".to_owned(), "made-up".into());
+    }
+    reply.to_string().into_bytes()
 }

@@ -18,6 +18,7 @@ build() { (cd "$tree" && cargo build --quiet --locked --profile simulation --pac
 first_number() { awk -v name="$1" 'index($0, name) == 1 {print $NF}' "$work/out"; }
 
 failed=0
+last=0
 printf '%-42s %10s  %s\n' mutant histories "caught by"
 for patch in simulation/mutants/*.patch; do
     name=$(basename "$patch" .patch)
@@ -31,7 +32,17 @@ for patch in simulation/mutants/*.patch; do
         "$work/target/simulation/simulate" --seeds "1..$most" --until-first >"$work/out" 2>&1
         code=$?
         why=$(sed -nE 's/^NOT KEPT in seed ([0-9]+): (.*) \(again.*/\2 (seed \1)/p' "$work/out" | head -n 1)
-        if [ $code = 0 ]; then why="NOTHING"; failed=1; fi
+        if [ $code = 0 ]; then
+            why="NOTHING"
+            failed=1
+        elif [ -z "$why" ]; then
+            # It crashed, or did not begin: that proves nothing.
+            why="NO PROMISE: $(tail -n 1 "$work/out")"
+            failed=1
+        else
+            seed=${why##*seed }
+            [ "${seed%)}" -gt "$last" ] && last=${seed%)}
+        fi
         printf '%-42s %10s  %s\n' "$name" "$(first_number histories)" "$why"
     else
         printf '%-42s does not build\n' "$name"
@@ -39,4 +50,11 @@ for patch in simulation/mutants/*.patch; do
     fi
     patch -s -R -p1 -d "$tree" <"$patch"
 done
+if build && "$work/target/simulation/simulate" --seeds "1..$((last > 0 ? last : 1))" >"$work/out" 2>&1; then
+    echo "the unchanged code passes the first $last"
+else
+    echo "THE UNCHANGED CODE DOES NOT PASS THE FIRST $last"
+    grep "^NOT KEPT" "$work/out"
+    failed=1
+fi
 exit $failed

@@ -5,6 +5,7 @@
 mod plots;
 mod report;
 
+use std::hash::{DefaultHasher, Hasher};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -58,7 +59,7 @@ fn main() -> ExitCode {
     println!("{}", numbers(&sum.facts));
     complain(&sum);
     if let Some(page) = &arguments.report
-        && let Err(problem) = write_report(page, &arguments, &sum.facts)
+        && let Err(problem) = write_report(page, &arguments, &sum)
     {
         eprintln!("{problem:#}");
         return ExitCode::FAILURE;
@@ -72,8 +73,11 @@ fn counted(arguments: &Arguments, threads: usize) -> anyhow::Result<Sum> {
     let (first, last) = (*arguments.seeds.start(), *arguments.seeds.end());
     let Some(keep) = &arguments.keep else { return Ok(run(arguments.seeds.clone(), threads, arguments.until_first)) };
     let mut sum = Sum::default();
+    let header = header(first)?;
     if let Ok(text) = std::fs::read_to_string(keep) {
-        sum.facts = Facts::from_text(&text).with_context(|| format!("{} is not what was counted", keep.display()))?;
+        let counted = text.strip_prefix(&header);
+        let counted = counted.with_context(|| format!("{} was counted from another first seed or by another build: delete it", keep.display()))?;
+        sum.facts = Facts::from_text(counted).with_context(|| format!("{} is not what was counted", keep.display()))?;
     }
     let mut from = first + sum.facts.histories;
     while from <= last {
@@ -84,11 +88,19 @@ fn counted(arguments: &Arguments, threads: usize) -> anyhow::Result<Sum> {
         sum.failures.extend(piece.failures);
         // A promise that was not kept is told every time, so nothing of its piece is kept.
         if sum.failures.is_empty() {
-            std::fs::write(keep, sum.facts.to_text()).with_context(|| keep.display().to_string())?;
+            std::fs::write(keep, format!("{header}{}", sum.facts.to_text())).with_context(|| keep.display().to_string())?;
         }
         from = until + 1;
     }
     Ok(sum)
+}
+
+/// What was counted from another seed on, or by another program, is not added to.
+fn header(first: u64) -> anyhow::Result<String> {
+    let program = std::env::current_exe().and_then(std::fs::read).context("the program cannot read itself")?;
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&program);
+    Ok(format!("from seed {first} by build {:016x}\n", hasher.finish()))
 }
 
 fn one(seed: u64, log: bool) -> ExitCode {
@@ -120,12 +132,13 @@ fn numbers(facts: &Facts) -> String {
 }
 
 /// The page and its plots; what is quiet is lived through for it.
-fn write_report(page: &Path, arguments: &Arguments, facts: &Facts) -> anyhow::Result<()> {
+fn write_report(page: &Path, arguments: &Arguments, sum: &Sum) -> anyhow::Result<()> {
+    anyhow::ensure!(sum.failures.is_empty(), "{} is not written: a promise was not kept", page.display());
     let (cells, broken) = availability::table();
     anyhow::ensure!(broken == 0, "in {broken} of the quiet histories a promise was not kept");
     let seeds = &arguments.seeds;
     let command = format!("cargo simulate --seeds {}..{} --report {}", seeds.start(), seeds.end(), page.display());
-    report::write(page, facts, &cells, &command)
+    report::write(page, &sum.facts, &cells, &command)
 }
 
 fn complain(sum: &Sum) {

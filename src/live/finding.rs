@@ -151,7 +151,7 @@ fn grace(unused: [Previous; 3], again: Previous, used: [Previous; 3]) -> Grace {
 
 /// What a second use that was answered means. How long after the first it was is told before it.
 pub const TWICE: [&str; 2] = [
-    "after the first was answered, too: two pairs came of one token, and one of the two chains is dead by then, since Exact keeps one",
+    "after the first was answered, too: two pairs came of one token, and as far as is known Exact keeps only one of the two chains",
     "nothing to set: the lock lets one request at a time, and whoever had it re-reads. Only another program with the same chain, or a copy of the \
      store under another lock, could do that",
 ];
